@@ -1,0 +1,86 @@
+/** What happens to a gradient at a leaf: it becomes `.grad`, or is added to it. */
+import { addInto, addArrays, cloneContiguous, copyInto } from '../execute.ts'
+import type { Tensor } from '../fluent.ts'
+import { collector } from '../memory/collector.ts'
+import { allocatePersistent } from '../memory/scope.ts'
+import { Layout } from '../layout.ts'
+import { type Area, escape } from '../memory/area.ts'
+import { TensorCore } from '../tensor.ts'
+import { type LeafMeta, versionOf } from './node.ts'
+
+// Note [Gradients nobody has seen]
+// Training loops never look at `.grad`; the optimizer reads it through `peekGrad`. Such buffers need no collector: when
+// the gradient is cleared the buffer waits as a spare, and the next gradient's block is swapped into it. Once user code
+// has seen the tensor (`shown`), its memory is left alone and the collector's.
+
+/**
+ * Adds `g` to the leaf's gradient. `record` is grad mode inside the pass: then the sum is part of the graph. `mayTake`:
+ * nobody else needs `g` after this, so its memory can become the gradient's.
+ */
+export function accumulate(leaf: LeafMeta, g: TensorCore, area: Area, record: boolean, mayTake: boolean): void {
+  const old = leaf.grad
+  if (record) {
+    const sum = leaf.has ? ((old as Tensor).add(g as Tensor) as TensorCore) : g
+    escape(sum.storage)
+    leaf.grad = sum
+    leaf.has = true
+    leaf.shown = true
+    return
+  }
+  if (leaf.has) {
+    if (old!.rg || old!.layout.overlapping) leaf.grad = addArrays(old!, g, null)
+    else {
+      addInto(old!, g)
+      const vc = versionOf(old!)
+      vc.value++
+      vc.op = 'accumulateGrad'
+    }
+    return
+  }
+  leaf.has = true
+  const takeable = mayTake && area.sole(g.storage) && g.layout.contiguous && g.layout.offset === 0 && g.storage.bytes === g.layout.numel * g.dt.bytes
+  if (old !== null && old.storage.ptr >= 0 && old.storage.bytes === g.storage.bytes && old.dt === g.dt) {
+    // The spare of the last round: exchange blocks, and the old one is recycled with g.
+    if (takeable) collector().swap(old.storage, g.storage)
+    else copyInto(old, g)
+    return
+  }
+  leaf.shown = false
+  if (takeable) {
+    escape(g.storage)
+    leaf.grad = new TensorCore(g.storage, g.layout, g.dt)
+  } else {
+    const fresh = new TensorCore(allocatePersistent(g.layout.numel * g.dt.bytes), Layout.of(g.layout.shape), g.dt)
+    copyInto(fresh, g)
+    leaf.grad = fresh
+  }
+}
+
+/** The gradient for library code that neither keeps nor returns it: doesn't count as shown. */
+export function peekGrad(t: TensorCore): TensorCore | null {
+  return t.leaf !== null && t.leaf.has ? t.leaf.grad : null
+}
+
+/** The gradient as user code gets it. */
+export function showGrad(t: TensorCore): TensorCore | null {
+  const leaf = t.leaf
+  if (leaf === null || !leaf.has) return null
+  leaf.shown = true
+  return leaf.grad
+}
+
+/** Forgets the gradient; a buffer nobody has seen is kept for the next one. */
+export function clearGrad(t: TensorCore): void {
+  const leaf = t.leaf
+  if (leaf === null) return
+  leaf.has = false
+  if (leaf.shown) leaf.grad = null
+  leaf.shown = false
+}
+
+/** A gradient that leaves the engine: nobody recycles it any more, and it never aliases what the engine still uses. */
+export function handOut(g: TensorCore, area: Area): TensorCore {
+  if (g.storage.owner === area && g.storage.uses > 1) return cloneContiguous(g, null)
+  escape(g.storage)
+  return g
+}

@@ -1,0 +1,273 @@
+/** The backward pass: walks the graph from the roots, newest node first, without recursion. Knows nodes and edges, no ops. */
+import { addArrays, addInto, cast, sumTo } from '../execute.ts'
+import { GraphError, show } from '../errors.ts'
+import type { Tensor } from '../fluent.ts'
+import { Area, escape } from '../memory/area.ts'
+import { expandable, sameShape } from '../shape.ts'
+import type { TensorCore } from '../tensor.ts'
+import { handOut } from './accumulate.ts'
+import { atLeaf, postHooks, preHooks, tensorHooks } from './hooks.ts'
+import { modes } from './modes.ts'
+import { AccumulateGrad, type Node } from './node.ts'
+import { ReadyQueue } from './queue.ts'
+
+// Note [Scratch fields]
+// A pass keeps its counts and buffers in fields of the nodes it visits, which costs nothing to find. A pass that starts
+// inside another one (from a hook or a Function) and meets nodes the outer pass has claimed puts their fields aside and
+// restores them at its end.
+
+/** Where a pass starts, or what it is asked for: output `nr` of `node`. */
+export interface Edge {
+  readonly node: Node
+  readonly nr: number
+}
+
+export interface PassOptions {
+  /** Keep what nodes saved, for another pass. */
+  readonly keepGraph: boolean
+  /** Record the pass itself: rules run on tensors, with grad mode on. */
+  readonly createGraph: boolean
+  /** Compute only what leads here, and return the gradients here; null: fill `.grad` of all leaves. */
+  readonly inputs: readonly Edge[] | null
+  /** With `inputs`: leaves named there accumulate instead of being returned. */
+  readonly accumulate: boolean
+}
+
+interface Stashed {
+  readonly node: Node
+  readonly task: Task
+  readonly pending: number
+  readonly needed: boolean
+  readonly buffer: TensorCore | null
+  readonly buffers: (TensorCore | null)[] | null
+}
+
+let nextTask = 0
+let running: Task | null = null
+
+/** The pass that is running now, or null. */
+export function currentTask(): Task | null {
+  return running
+}
+
+export class Task {
+  readonly id: number = nextTask++
+  readonly area: Area = new Area()
+  readonly keepGraph: boolean
+  readonly createGraph: boolean
+  /** Where a node writes the gradients of its inputs. */
+  readonly out: (TensorCore | null)[] = []
+  /** Runs when the pass is over. */
+  readonly callbacks: (() => void)[] = []
+  /** The node that is running. */
+  node: Node | null = null
+  readonly outer: Task | null = running
+  private readonly visited: Node[] = []
+  private readonly stash: Stashed[] = []
+  private readonly ready = new ReadyQueue()
+  private readonly captures: Map<Node, { nr: number; slot: number }[]> | null = null
+  private readonly captured: (TensorCore | null)[] = []
+  private readonly restrict: boolean
+  private readonly accumulates: boolean
+
+  constructor(options: PassOptions) {
+    this.keepGraph = options.keepGraph
+    this.createGraph = options.createGraph
+    this.restrict = options.inputs !== null
+    this.accumulates = options.accumulate
+    if (options.inputs === null) return
+    this.captures = new Map()
+    options.inputs.forEach(({ node, nr }, slot) => {
+      this.captured.push(null)
+      const list = this.captures!.get(node)
+      if (list === undefined) this.captures!.set(node, [{ nr, slot }])
+      else list.push({ nr, slot })
+    })
+  }
+
+  /** Runs from `roots` with their gradients. Returns one gradient (or null) per input asked for. */
+  execute(roots: readonly Edge[], grads: readonly TensorCore[]): (TensorCore | null)[] {
+    const before = modes.grad
+    const previous = running
+    running = this
+    modes.grad = this.createGraph
+    try {
+      this.count(roots)
+      if (this.restrict) this.mark()
+      for (let i = 0; i < roots.length; i++) {
+        const { node, nr } = roots[i]!
+        this.put(node, nr, grads[i]!)
+      }
+      for (const { node } of roots) {
+        if (node.pending !== 0) continue
+        node.pending = -1
+        this.ready.push(node)
+      }
+      for (let node = this.ready.pop(); node !== undefined; node = this.ready.pop()) this.evaluate(node)
+      for (let i = 0; i < this.callbacks.length; i++) this.callbacks[i]!()
+      return this.captured
+    } finally {
+      running = previous
+      modes.grad = before
+      this.leave()
+    }
+  }
+
+  /** Counts, for each reachable node, the edges that will deliver to it. */
+  private count(roots: readonly Edge[]): void {
+    const stack: Node[] = []
+    for (const { node } of roots) if (this.claim(node)) stack.push(node)
+    for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+      for (const next of node.edges) {
+        if (next === null) continue
+        if (this.claim(next)) stack.push(next)
+        next.pending++
+      }
+    }
+  }
+
+  private claim(node: Node): boolean {
+    if (node.task === this) return false
+    if (node.task !== null) {
+      const { task, pending, needed, buffer, buffers } = node
+      this.stash.push({ node, task, pending, needed, buffer, buffers })
+    }
+    node.task = this
+    node.pending = 0
+    node.needed = true
+    node.buffer = null
+    node.buffers = null
+    this.visited.push(node)
+    return true
+  }
+
+  /** Marks the nodes that lead to an input that was asked for: edges reversed, walked from the inputs. */
+  private mark(): void {
+    const users = new Map<Node, Node[]>()
+    for (const node of this.visited) {
+      node.needed = false
+      for (const next of node.edges) {
+        if (next === null) continue
+        const list = users.get(next)
+        if (list === undefined) users.set(next, [node])
+        else list.push(node)
+      }
+    }
+    const stack: Node[] = []
+    for (const node of this.captures!.keys()) {
+      if (this.accumulates && node instanceof AccumulateGrad) node.needed = true
+      stack.push(...(users.get(node) ?? []))
+    }
+    for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+      if (node.needed) continue
+      node.needed = true
+      stack.push(...(users.get(node) ?? []))
+    }
+  }
+
+  /** Must a gradient for this edge be computed? Nodes ask before they spend work on it. */
+  wants(next: Node | null): next is Node {
+    return next !== null && (!this.restrict || next.needed || this.captures!.has(next))
+  }
+
+  /** Adds a gradient to an input slot of a node; never writes into what somebody else can see. */
+  private put(node: Node, nr: number, g: TensorCore): void {
+    const { area } = this
+    const old = nr === 0 && node.metas === null ? node.buffer : ((node.buffers ??= node.metas?.map(() => null) ?? [null])[nr] ?? null)
+    let sum = g
+    if (old !== null) {
+      if (this.createGraph) sum = (old as Tensor).add(g as Tensor)
+      else if (area.sole(old.storage) && old.layout.contiguous) {
+        addInto(old, g)
+        return
+      } else sum = addArrays(old, g, area)
+      area.use(sum.storage)
+      area.drop(old.storage)
+    } else area.use(g.storage)
+    if (node.metas === null) node.buffer = sum
+    else node.buffers![nr] = sum
+  }
+
+  private evaluate(node: Node): void {
+    let g = node.buffer
+    const gs = node.buffers
+    const held = gs === null ? g : null
+    const heldAll = gs === null ? null : [...gs]
+    node.buffer = null
+    node.buffers = null
+    if (node.hooks !== null) g = tensorHooks(node, g, gs, this)
+    const captures = this.captures?.get(node)
+    if (captures !== undefined) this.capture(node, captures, g, gs)
+    if (!this.restrict || node.needed) {
+      if (node instanceof AccumulateGrad) atLeaf(node, g, this)
+      else this.apply(node, g, gs)
+    }
+    if (held !== null) this.area.drop(held.storage)
+    if (heldAll !== null) for (const h of heldAll) if (h !== null) this.area.drop(h.storage)
+  }
+
+  private apply(node: Node, first: TensorCore | null, gs: (TensorCore | null)[] | null): void {
+    const { out, area } = this
+    const { edges, nrs } = node
+    let g = first
+    this.node = node
+    if (node.hooks !== null) g = preHooks(node, g, gs)
+    for (let i = 0; i < edges.length; i++) out[i] = null
+    if (g !== null || gs?.some((x) => x !== null)) node.run(g, gs, this)
+    if (!this.keepGraph) node.release()
+    if (node.hooks !== null) postHooks(node, out, gs ?? [g])
+    for (let i = 0; i < edges.length; i++) {
+      const next = edges[i]!
+      if (next === null || !this.wants(next)) continue
+      const nr = nrs === null ? 0 : nrs[i]!
+      let made = out[i]!
+      if (made !== null) {
+        const meta = next.metas === null ? next : next.metas[nr]!
+        if (made.layout.shape !== meta.shape || made.dt !== meta.dt) made = this.fit(made, next, nr, node, i)
+        this.put(next, nr, made)
+      }
+      if (--next.pending === 0) this.ready.push(next)
+    }
+    area.settle()
+    this.node = null
+  }
+
+  /** Sums a gradient back to the shape it must have and converts its dtype: the one place where that is done. */
+  private fit(g: TensorCore, next: Node, nr: number, node: Node, i: number): TensorCore {
+    const { shape, dt } = next.meta(nr)
+    let out = g
+    if (!sameShape(g.layout.shape, shape)) {
+      if (!expandable(shape, g.layout.shape)) {
+        throw new GraphError(
+          `Function ${node.name()} returned an invalid gradient at index ${i} - got ${show(g.layout.shape)} but expected shape compatible with ${show(shape)}`,
+          { op: node.name(), shapes: [g.layout.shape, shape] },
+        )
+      }
+      out = this.createGraph ? (out as Tensor).sumToSize(shape) : sumTo(out, shape, this.area)
+    }
+    if (out.dt !== dt) out = this.createGraph ? (out as Tensor).to(dt.name) : cast(out, dt, this.area)
+    return out
+  }
+
+  private capture(node: Node, captures: readonly { nr: number; slot: number }[], g: TensorCore | null, gs: (TensorCore | null)[] | null): void {
+    if (this.accumulates && node instanceof AccumulateGrad) return
+    for (const { nr, slot } of captures) {
+      const found = gs === null ? g : gs[nr]!
+      this.captured[slot] = found === null ? null : handOut(found, this.area)
+    }
+  }
+
+  /** Gives the nodes back: empty, or to the outer pass that was using them. */
+  private leave(): void {
+    for (const node of this.visited) {
+      node.task = null
+      const { buffer, buffers } = node
+      node.buffer = null
+      node.buffers = null
+      if (buffer !== null) escape(buffer.storage)
+      if (buffers !== null) for (const b of buffers) if (b !== null) escape(b.storage)
+    }
+    for (const s of this.stash) Object.assign(s.node, { task: s.task, pending: s.pending, needed: s.needed, buffer: s.buffer, buffers: s.buffers })
+    this.area.settle()
+  }
+}

@@ -1,0 +1,57 @@
+/** The hooks around one node, in torch's order: tensor hooks, kept gradients, prehooks, the node, posthooks. */
+import type { Tensor } from '../fluent.ts'
+import type { TensorCore } from '../tensor.ts'
+import { accumulate } from './accumulate.ts'
+import type { Task } from './engine.ts'
+import type { AccumulateGrad, GradList, Node } from './node.ts'
+import { callHook, checkHooked } from './user.ts'
+
+type Grads = (TensorCore | null)[]
+
+/** Tensor hooks of a node's outputs, in order, then the gradients that tensors want kept. Returns output 0's gradient. */
+export function tensorHooks(node: Node, first: TensorCore | null, gs: Grads | null, task: Task): TensorCore | null {
+  const hooks = node.hooks!
+  const list = gs ?? [first]
+  for (const [nr, registered] of hooks.tensor) {
+    for (const hook of registered.list) {
+      const g = list[nr]
+      if (g === null || g === undefined) continue
+      const replaced = callHook(hook, [g as Tensor])
+      if (replaced !== undefined && replaced !== null) checkHooked(list, [replaced], node, nr)
+    }
+  }
+  for (const [nr, t] of hooks.retain) {
+    const g = list[nr]
+    if (g !== null && g !== undefined) accumulate(t.leaf!, g, task.area, task.createGraph, false)
+  }
+  return list[0] ?? null
+}
+
+/** Prehooks of a node. Returns output 0's gradient. */
+export function preHooks(node: Node, first: TensorCore | null, gs: Grads | null): TensorCore | null {
+  const list = gs ?? [first]
+  for (const hook of node.hooks!.pre.list) checkHooked(list, callHook(hook, [list as GradList]), node)
+  return list[0] ?? null
+}
+
+/** Posthooks of a node; may replace what is in `out`. */
+export function postHooks(node: Node, out: Grads, gradOutputs: Grads): void {
+  const hooks = node.hooks!.post.list
+  if (hooks.length === 0) return
+  const list = out.slice(0, node.edges.length)
+  for (const hook of hooks) checkHooked(list, callHook(hook, [list as GradList, gradOutputs as GradList]), node)
+  for (let i = 0; i < list.length; i++) out[i] = list[i]!
+}
+
+/** A gradient arrives at a leaf: prehooks, accumulation, post-accumulate hooks, posthooks. */
+export function atLeaf(node: AccumulateGrad, first: TensorCore | null, task: Task): void {
+  const { hooks, variable } = node
+  const g = hooks === null ? first : preHooks(node, first, null)
+  const leaf = variable.leaf!
+  if (g !== null) accumulate(leaf, g, task.area, task.createGraph, true)
+  if (leaf.hooks !== null && g !== null) {
+    leaf.shown = true
+    for (const hook of leaf.hooks.list) callHook(hook, [variable as Tensor])
+  }
+  if (hooks !== null) for (const hook of hooks.post.list) callHook(hook, [[], [g] as GradList])
+}

@@ -1,0 +1,202 @@
+/** The autograd face of a tensor: `backward`, `grad`, `gradFn`, hooks, `detach`. Installed on tensors in `fluent.ts`. */
+import { ArgumentError, AutogradError, DTypeError, GraphError, InPlaceError, ShapeError, show } from '../errors.ts'
+import type { Tensor } from '../fluent.ts'
+import { sameShape } from '../shape.ts'
+import { expectTensor, isTensor, TensorCore } from '../tensor.ts'
+import { clearGrad, showGrad } from './accumulate.ts'
+import { wrap } from './levels.ts'
+import { modes } from './modes.ts'
+import { alias, type GradHook, HookList, leafOf, type Node, NodeHooks, type HookHandle } from './node.ts'
+import { edgeOf, needs, refresh } from './record.ts'
+import { backpropagate } from './run.ts'
+
+/** Options of `backward`. */
+export interface BackwardOptions {
+  /** Keep the graph for another backward. Default: `createGraph`. */
+  readonly retainGraph?: boolean
+  /** Record the backward pass itself, for higher derivatives. */
+  readonly createGraph?: boolean
+  /** Accumulate only into these tensors (leaves or not). */
+  readonly inputs?: Tensor | readonly Tensor[]
+}
+
+/** `inputs` as a list; refuses an empty one. */
+export function inputList(inputs: Tensor | readonly Tensor[] | undefined): readonly TensorCore[] | null {
+  if (inputs === undefined) return null
+  const list = isTensor(inputs) ? [inputs] : inputs
+  if (list.length === 0) throw new ArgumentError("'inputs' argument to backward() cannot be empty.")
+  return list
+}
+
+/**
+ * Adds the gradient of x to the `.grad` of the leaves it depends on. `gradient` may be left out when x has one element.
+ * Errors: GraphError without a graph, for a freed graph, or when a gradient is needed and missing.
+ * @example
+ * const x = tensor(10, { requiresGrad: true })
+ * x.pow(2).add(20).backward()
+ * x.grad.item() // 20
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.backward.html
+ */
+export function backward(x: Tensor, gradient?: Tensor | BackwardOptions | null, options?: BackwardOptions): void {
+  expectTensor('backward', x, 'argument 0')
+  const g = isTensor(gradient) ? gradient : null
+  const o = (isTensor(gradient) || gradient === undefined || gradient === null ? options : gradient) ?? {}
+  if (modes.depth > 0 && x.wrap !== null) {
+    throw new GraphError('backward() called inside a func transform. This is not supported, please use func.grad or func.vjp instead or call backward() outside of transforms.')
+  }
+  const createGraph = o.createGraph ?? false
+  backpropagate([x], inputList(o.inputs), { gradOutputs: [g], keepGraph: o.retainGraph ?? createGraph, createGraph, level: null })
+}
+
+/** Makes a leaf require gradients (or not); returns it. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.requires_grad_.html */
+export function requiresGrad_(x: Tensor, requires = true): Tensor {
+  setRequiresGrad(x, requires, 'only Tensors of floating point dtype can require gradients')
+  return x
+}
+
+function setRequiresGrad(x: TensorCore, requires: unknown, refusal: string): void {
+  if (typeof requires !== 'boolean') throw new ArgumentError('requires_grad must be a bool')
+  if (requires === needs(x, null)) return
+  if (requires) {
+    if (!x.dt.floating) throw new DTypeError(`${refusal}, got ${x.dt.name}; convert it first, e.g. x.to('float32')`, { dtypes: [x.dt.name] })
+    x.rg = true
+    leafOf(x)
+    return
+  }
+  if (x.node !== null) {
+    throw new AutogradError('you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn\'t require differentiation use var_no_grad = var.detach().')
+  }
+  x.rg = false
+}
+
+/**
+ * The same elements outside the graph: shares memory and version with x.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.detach.html
+ */
+export function detach(x: Tensor): Tensor {
+  expectTensor('detach', x, 'argument 0')
+  if (x.wrap !== null) {
+    const { level, value, dim } = x.wrap
+    return wrap(level, detach(value as Tensor), null, dim) as Tensor
+  }
+  return alias(x) as Tensor
+}
+
+/** Takes x itself out of the graph. Errors: InPlaceError for views. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.detach_.html */
+export function detach_(x: Tensor): Tensor {
+  expectTensor('detach_', x, 'argument 0')
+  if (x.viewMeta !== null) throw new InPlaceError("Can't detach views in-place. Use detach() instead.", { op: 'detach_' })
+  x.node = null
+  x.outputNr = 0
+  x.rg = false
+  return x
+}
+
+/** Keeps the gradient of a non-leaf in its `.grad`. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.retain_grad.html */
+export function retainGrad(x: Tensor): void {
+  expectTensor('retainGrad', x, 'argument 0')
+  const node = edgeOf(x, null)
+  if (node === null) throw new GraphError("can't retain_grad on Tensor that has requires_grad=False")
+  if (x.node === null) return
+  leafOf(x)
+  ;(node.hooks ??= new NodeHooks()).retain.set(x.outputNr, x)
+}
+
+/**
+ * Runs `hook(grad)` when the gradient of x is computed; what it returns (if anything) replaces the gradient.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.register_hook.html
+ */
+export function registerHook(x: Tensor, hook: GradHook): HookHandle {
+  expectTensor('registerHook', x, 'argument 0')
+  const node = edgeOf(x, null)
+  if (node === null) throw new GraphError("cannot register a hook on a tensor that doesn't require gradient")
+  const hooks = (node.hooks ??= new NodeHooks())
+  const nr = x.node === null ? 0 : x.outputNr
+  let list = hooks.tensor.get(nr)
+  if (list === undefined) hooks.tensor.set(nr, (list = new HookList()))
+  return list.add(hook)
+}
+
+/** Runs `hook(x)` after a leaf's `.grad` was updated. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.register_post_accumulate_grad_hook.html */
+export function registerPostAccumulateGradHook(x: Tensor, hook: (x: Tensor) => void): HookHandle {
+  expectTensor('registerPostAccumulateGradHook', x, 'argument 0')
+  if (!x.rg) throw new GraphError("cannot register a hook on a tensor that doesn't require gradient")
+  if (x.node !== null) throw new GraphError('post accumulate grad hooks cannot be registered on non-leaf tensors')
+  const leaf = leafOf(x)
+  return (leaf.hooks ??= new HookList()).add((t) => {
+    if ((hook(t) as unknown) !== undefined) throw new ArgumentError('Tensor post accumulate grad hooks should return None.')
+  })
+}
+
+let warned = false
+
+function grad(x: TensorCore): TensorCore | null {
+  if (x.node !== null && x.rg && !retains(x) && !warned) {
+    warned = true
+    console.warn(
+      "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated during autograd.backward(). " +
+        'If you indeed want the .grad field to be populated for a non-leaf Tensor, use .retainGrad() on the non-leaf Tensor. ' +
+        'If you access the non-leaf Tensor by mistake, make sure you access the leaf Tensor instead.',
+    )
+  }
+  return showGrad(x)
+}
+
+const retains = (x: TensorCore): boolean => x.node?.hooks?.retain.get(x.outputNr) === x
+
+function assignGrad(x: TensorCore, value: unknown): void {
+  if (value === null || value === undefined) {
+    clearGrad(x)
+    return
+  }
+  if (!isTensor(value)) throw new ArgumentError(`assigned grad expected to be a Tensor or None but got grad of type ${typeof value}`)
+  if (value === x) throw new AutogradError("can't assign Variable as its own grad")
+  if (!sameShape(value.layout.shape, x.layout.shape)) {
+    throw new ShapeError(`attempting to assign a gradient of size '${show(value.layout.shape)}' to a tensor of size '${show(x.layout.shape)}'. Please ensure that the gradient and the tensor are the same size`, { shapes: [value.layout.shape, x.layout.shape] })
+  }
+  if (value.dt !== x.dt) {
+    throw new DTypeError(`attempting to assign a gradient with dtype '${value.dt.name}' to a tensor with grad_dtype '${x.dt.name}'. The gradient must match the tensor's dtype.`, { dtypes: [value.dt.name, x.dt.name] })
+  }
+  const leaf = leafOf(x)
+  leaf.grad = value
+  leaf.has = true
+  leaf.shown = true
+}
+
+/** The tensor's own elements outside version tracking. */
+function data(x: TensorCore): TensorCore {
+  const d = new TensorCore(x.storage, x.layout, x.dt)
+  d.wrap = x.wrap
+  return d
+}
+
+function setData(x: TensorCore, value: unknown): void {
+  expectTensor('data', value, 'the assigned value')
+  if (x.rg && !value.dt.floating) throw new DTypeError('data set to a tensor that requires gradients must be floating point or complex dtype', { dtypes: [value.dt.name] })
+  x.storage = value.storage
+  x.layout = value.layout
+  x.dt = value.dt
+}
+
+/** Properties of tensors that need the graph. */
+export const accessors: {
+  readonly [name: string]: { get(x: TensorCore): unknown; set?(x: TensorCore, value: unknown): void }
+} = {
+  requiresGrad: {
+    get: (x) => needs(x, x.wrap === null ? null : x.wrap.level),
+    set: (x, value) => setRequiresGrad(x, value, 'only Tensors of floating point and complex dtype can require gradients'),
+  },
+  grad: { get: grad, set: assignGrad },
+  gradFn: {
+    get: (x): Node | null => {
+      if (x.viewMeta !== null) refresh(x)
+      return x.node
+    },
+  },
+  isLeaf: { get: (x) => !needs(x, null) || x.node === null },
+  retainsGrad: { get: retains },
+  data: { get: data, set: setData },
+  _version: { get: (x) => x.vc?.value ?? 0 },
+  _base: { get: (x) => x.viewMeta?.base ?? null },
+}
+

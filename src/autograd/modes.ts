@@ -1,0 +1,185 @@
+/** Grad modes: what is recorded, for how long, and what happens to a mode that crosses an `await`. */
+import { ModeError } from '../errors.ts'
+
+/** The modes in force. Read on every op, so plain fields. */
+export const modes: { grad: boolean; inference: boolean; depth: number; trouble: ModeError | null } = {
+  /** Record operations? */
+  grad: true,
+  inference: false,
+  /** Open transform levels (`func.grad`, `func.jvp`, `func.vmap`). */
+  depth: 0,
+  /** A mode that was left open; thrown by the next op. */
+  trouble: null,
+}
+
+/** Throws what went wrong with a mode since the last op, once. */
+export function raiseTrouble(): void {
+  const trouble = modes.trouble
+  if (trouble !== null) {
+    modes.trouble = null
+    throw trouble
+  }
+}
+
+/** Is recording on? */
+export function isGradEnabled(): boolean {
+  return modes.grad
+}
+
+/** Is inference mode on? */
+export function isInferenceModeEnabled(): boolean {
+  return modes.inference
+}
+
+/** Restores the mode that was in force; works with `using`. */
+export interface ModeGuard extends Disposable {
+  /** Restores at once; later calls do nothing. */
+  restore(): void
+}
+
+type AnyFunction = (...args: never[]) => unknown
+
+function isThenable(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}
+
+function isGenerator(value: unknown): value is Generator {
+  return typeof value === 'object' && value !== null && Object.prototype.toString.call(value) === '[object Generator]'
+}
+
+/** A grad mode in its three forms: a block, a wrapped function (also a method decorator), an explicit guard. */
+export interface GradMode {
+  /** Runs `fn` in this mode and returns its result. Async functions are refused: a mode can't cross an `await`. */
+  <R>(fn: () => R): R
+  /** A function that enters this mode at each call; as it stands, a standard method decorator. */
+  wrap<F extends AnyFunction>(fn: F, context?: ClassMethodDecoratorContext): F
+  /** Enters until `restore()` or the end of a `using` block. */
+  enter(): ModeGuard
+}
+
+interface Setting {
+  grad: boolean
+  inference: boolean
+}
+
+function set(setting: Setting): Setting {
+  const before = { grad: modes.grad, inference: modes.inference }
+  modes.grad = setting.grad
+  modes.inference = setting.inference
+  return before
+}
+
+function guard(before: Setting, name: string, watch: boolean): ModeGuard {
+  let open = true
+  const restore = (): void => {
+    if (!open) return
+    open = false
+    set(before)
+  }
+  if (watch) {
+    queueMicrotask(() => {
+      if (!open) return
+      restore()
+      modes.trouble = new ModeError(
+        `${name}.enter() was still open when the current job ended: a mode can't cross an await. Enter it again after the await, or use ${name}(() => …)`,
+      )
+    })
+  }
+  return { restore, [Symbol.dispose]: restore }
+}
+
+function gradMode(name: string, setting: () => Setting): GradMode {
+  const run = <R>(fn: () => R): R => {
+    const before = set(setting())
+    let result: R
+    try {
+      result = fn()
+    } finally {
+      set(before)
+    }
+    if (isThenable(result)) {
+      throw new ModeError(`${name}: the function is async, but a grad mode can't cross an await. Wrap the synchronous parts: ${name}(() => model.forward(x))`)
+    }
+    if (isGenerator(result)) return inMode(result, setting) as R
+    return result
+  }
+  const wrap = <F extends AnyFunction>(fn: F): F => {
+    const wrapped = function (this: unknown, ...args: never[]): unknown {
+      return run(() => fn.apply(this, args))
+    }
+    Object.defineProperty(wrapped, 'name', { value: fn.name, configurable: true })
+    return wrapped as unknown as F
+  }
+  const enter = (): ModeGuard => guard(set(setting()), name, true)
+  return Object.assign(run, { wrap, enter })
+}
+
+/** Re-enters the mode at every resume of a generator and leaves it at every yield, as torch does. */
+function* inMode(inner: Generator, setting: () => Setting): Generator {
+  const step = (fn: () => IteratorResult<unknown>): IteratorResult<unknown> => {
+    const before = set(setting())
+    try {
+      return fn()
+    } finally {
+      set(before)
+    }
+  }
+  let result = step(() => inner.next())
+  try {
+    while (!result.done) {
+      let sent: unknown
+      try {
+        sent = yield result.value
+      } catch (error) {
+        result = step(() => inner.throw(error))
+        continue
+      }
+      result = step(() => inner.next(sent))
+    }
+  } finally {
+    if (!result.done) step(() => inner.return(undefined))
+  }
+  return result.value
+}
+
+/**
+ * Switches recording off: results have `requiresGrad` false and no graph, whatever their inputs.
+ * @example
+ * const y = noGrad(() => x.pow(2).add(20))
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.no_grad.html
+ */
+export const noGrad: GradMode = /* @__PURE__ */ gradMode('noGrad', () => ({ grad: false, inference: modes.inference }))
+
+/**
+ * Switches recording on inside `noGrad`.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.enable_grad.html
+ */
+export const enableGrad: GradMode = /* @__PURE__ */ gradMode('enableGrad', () => ({ grad: true, inference: modes.inference }))
+
+/**
+ * Like `noGrad`, for code that will never be differentiated.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad_mode.inference_mode.html
+ */
+export const inferenceMode: GradMode = /* @__PURE__ */ gradMode('inferenceMode', () => ({ grad: false, inference: true }))
+
+/**
+ * Switches recording on or off at once, until changed again; the result restores what was in force.
+ * @example
+ * setGradEnabled(false)
+ * const y = x.pow(2) // no graph
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad_mode.set_grad_enabled.html
+ */
+export function setGradEnabled(enabled: boolean): ModeGuard {
+  return guard(set({ grad: enabled, inference: modes.inference }), 'setGradEnabled', false)
+}
+
+/** Runs library code with recording set to `grad`, without the checks meant for users' functions. */
+export function withGrad<R>(grad: boolean, fn: () => R): R {
+  const before = modes.grad
+  modes.grad = grad
+  try {
+    return fn()
+  } finally {
+    modes.grad = before
+  }
+}

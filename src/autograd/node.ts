@@ -1,0 +1,292 @@
+/** The vocabulary of the graph: nodes, edges, saved tensors, version counters, what leaves and views know. */
+import type { DTypeInfo } from '../dtype.ts'
+import { GraphError, InPlaceError, show } from '../errors.ts'
+import type { Tensor } from '../fluent.ts'
+import type { Layout } from '../layout.ts'
+import type { Storage } from '../memory/storage.ts'
+import type { Shape } from '../shape.ts'
+import { type ArrayLike, TensorCore } from '../tensor.ts'
+import type { Task } from './engine.ts'
+
+// Note [Version counters]
+// Every in-place change of a storage's elements counts one up. A tensor shares its counter with its views and with
+// `detach()`; `data` gets a fresh one. A saved tensor remembers the count and refuses to be read under another. The
+// counter object is made when somebody first needs to share it: a tensor without one has never been changed or shared.
+
+export class VersionCounter {
+  value = 0
+  /** The operation that counted last. */
+  op = ''
+}
+
+/** The tensor's counter, made now if nobody asked before. */
+export function versionOf(t: TensorCore): VersionCounter {
+  return (t.vc ??= new VersionCounter())
+}
+
+/** Why a view refuses tracked in-place operations. */
+export type Creation = 'default' | 'noGrad' | 'inference' | 'multiOutput' | 'function'
+
+/** What a view knows of where it came from. */
+export class ViewMeta {
+  readonly base: TensorCore
+  readonly creation: Creation
+  /** The version for which the view's `node` is right; another version means: derive it from the base again. */
+  version: number
+
+  constructor(base: TensorCore, version: number, creation: Creation) {
+    this.base = base
+    this.version = version
+    this.creation = creation
+  }
+}
+
+/** What a leaf that requires gradients holds. */
+export class LeafMeta {
+  readonly node: AccumulateGrad
+  /** The gradient, or a buffer kept for the next one. */
+  grad: TensorCore | null = null
+  /** Is `grad` a gradient rather than a spare buffer? */
+  has = false
+  /** Has user code seen `grad`? Then its memory is the collector's business. */
+  shown = false
+  /** `registerPostAccumulateGradHook` hooks. */
+  hooks: HookList<(t: Tensor) => void> | null = null
+
+  constructor(t: TensorCore) {
+    this.node = new AccumulateGrad(t)
+  }
+}
+
+/** The leaf facts of a tensor, made at first use. */
+export function leafOf(t: TensorCore): LeafMeta {
+  return (t.leaf ??= new LeafMeta(t))
+}
+
+/** Removes a hook; removing twice does nothing. */
+export interface HookHandle {
+  remove(): void
+}
+
+/** Hooks in order of registration; may change while they run (a run sees the hooks of its start). */
+export class HookList<F> {
+  private hooks: readonly F[] = []
+
+  add(hook: F): HookHandle {
+    const entry = hook
+    this.hooks = [...this.hooks, entry]
+    let live = true
+    return {
+      remove: () => {
+        if (!live) return
+        live = false
+        const i = this.hooks.indexOf(entry)
+        this.hooks = this.hooks.toSpliced(i, 1)
+      },
+    }
+  }
+
+  get list(): readonly F[] {
+    return this.hooks
+  }
+}
+
+export type GradHook = (grad: Tensor) => Tensor | null | undefined | void
+export type GradList = (Tensor | null)[]
+export type PreHook = (gradOutputs: GradList) => GradList | null | undefined | void
+export type PostHook = (gradInputs: GradList, gradOutputs: GradList) => GradList | null | undefined | void
+
+/** Hooks of one node; most nodes have none. */
+export class NodeHooks {
+  /** Tensor hooks by output number. */
+  readonly tensor: Map<number, HookList<GradHook>> = new Map()
+  /** Tensors that want their gradient kept, by output number. */
+  readonly retain: Map<number, TensorCore> = new Map()
+  readonly pre: HookList<PreHook> = new HookList()
+  readonly post: HookList<PostHook> = new HookList()
+}
+
+/** What a node knows of one of its outputs: incoming gradients must fit it. */
+export interface OutputMeta {
+  readonly shape: Shape
+  readonly dt: DTypeInfo
+}
+
+let sequence = 0
+
+/** The number the next node will get. */
+export function nextSequence(): number {
+  return sequence
+}
+
+/**
+ * A recorded operation. Edges point to the nodes that made its inputs (null where an input needs no gradient).
+ * @see https://docs.pytorch.org/docs/stable/autograd.html#function-class
+ */
+export abstract class Node {
+  readonly edges: (Node | null)[]
+  /** Which output of each edge's node; null when all are 0. */
+  readonly nrs: readonly number[] | null
+  /** Newer nodes run first. */
+  seq: number
+  /** Of output 0; of the others in `metas`. */
+  readonly shape: Shape
+  readonly dt: DTypeInfo
+  metas: readonly OutputMeta[] | null = null
+  hooks: NodeHooks | null = null
+  #metadata: Record<string, unknown> | undefined
+
+  // State of the backward pass that is visiting this node. See Note [Scratch fields] in engine.ts.
+  task: Task | null = null
+  pending = 0
+  needed = true
+  buffer: TensorCore | null = null
+  buffers: (TensorCore | null)[] | null = null
+
+  constructor(edges: (Node | null)[], nrs: readonly number[] | null, shape: Shape, dt: DTypeInfo) {
+    this.edges = edges
+    this.nrs = nrs
+    this.seq = sequence++
+    this.shape = shape
+    this.dt = dt
+  }
+
+  /** torch's name of the node: `MulBackward0`. */
+  abstract name(): string
+
+  /** Computes gradients of the inputs into `task.out`, from the gradients of the outputs (null: undefined). */
+  abstract run(g: TensorCore | null, gs: readonly (TensorCore | null)[] | null, task: Task): void
+
+  /** Lets go of what was saved; a second pass through this node must refuse if that was anything. */
+  release(): void {}
+
+  /** How many outputs. */
+  get outputs(): number {
+    return this.metas === null ? 1 : this.metas.length
+  }
+
+  meta(nr: number): OutputMeta {
+    return this.metas === null ? this : this.metas[nr]!
+  }
+
+  /** Free for users: anything they want to hang on the node. */
+  get metadata(): Record<string, unknown> {
+    return (this.#metadata ??= {})
+  }
+
+  /** For each input: what made it, and which output of that; `[null, 0]` if it needs no gradient. */
+  get nextFunctions(): readonly (readonly [Node | null, number])[] {
+    return this.edges.map((e, i) => [e, this.nrs?.[i] ?? 0] as const)
+  }
+
+  /** Runs `hook(gradOutputs)` before the node; a list it returns replaces the gradients. */
+  registerPrehook(hook: PreHook): HookHandle {
+    return (this.hooks ??= new NodeHooks()).pre.add(hook)
+  }
+
+  /** Runs `hook(gradInputs, gradOutputs)` after the node; a list it returns replaces `gradInputs`. */
+  registerHook(hook: PostHook): HookHandle {
+    return (this.hooks ??= new NodeHooks()).post.add(hook)
+  }
+
+  toString(): string {
+    return `<${this.name()}>`
+  }
+}
+
+/** The node at a leaf: adds what arrives to the leaf's `.grad`. The engine knows how (`accumulate.ts`). */
+export class AccumulateGrad extends Node {
+  readonly variable: TensorCore
+
+  constructor(variable: TensorCore) {
+    super([], null, variable.layout.shape, variable.dt)
+    this.seq = Number.POSITIVE_INFINITY
+    this.variable = variable
+  }
+
+  name(): string {
+    return 'AccumulateGrad'
+  }
+
+  run(): void {}
+}
+
+/**
+ * A tensor kept for the backward pass. An input is kept as the tensor it was (its identity and history); an output as its
+ * storage and layout, with the node that made it re-attached when it is read, so that no cycle through tensors arises.
+ */
+export class SavedTensor implements ArrayLike {
+  readonly storage: Storage
+  readonly layout: Layout
+  readonly dt: DTypeInfo
+  private readonly tensor: TensorCore
+  private readonly output: Node | null
+  private readonly outputNr: number
+  private readonly version: number
+
+  private constructor(t: TensorCore, output: Node | null) {
+    this.storage = t.storage
+    this.layout = t.layout
+    this.dt = t.dt
+    this.tensor = output === null ? t : alias(t)
+    this.output = output
+    this.outputNr = t.outputNr
+    this.version = t.vc === null ? 0 : t.vc.value
+  }
+
+  static input(t: TensorCore): SavedTensor {
+    return new SavedTensor(t, null)
+  }
+
+  static output(t: TensorCore, by: Node): SavedTensor {
+    versionOf(t)
+    return new SavedTensor(t, by)
+  }
+
+  /** Refuses if the elements were changed since they were saved. */
+  check(reader: Node): void {
+    const vc = this.tensor.vc
+    const now = vc === null ? 0 : vc.value
+    if (now === this.version) return
+    const maker = this.output ?? this.tensor.node
+    const which = maker === null ? '' : `, which is output ${this.outputNr} of ${maker.name()},`
+    throw new InPlaceError(
+      `one of the variables needed for gradient computation has been modified by an inplace operation: [${this.dt.torchType} ${show(this.layout.shape)}]${which} ` +
+        `is at version ${now}; expected version ${this.version} instead. ${reader.name()} saved it; ${vc!.op} changed it last. ` +
+        `Use the out-of-place ${vc!.op.replace(/_$/, '')} there, or clone() before saving or changing it. ` +
+        'Hint: enable anomaly detection to find the operation that failed to compute its gradient, with autograd.setDetectAnomaly(true).',
+      { op: vc!.op, shapes: [this.layout.shape], dtypes: [this.dt.name] },
+    )
+  }
+
+  /** The tensor, connected to the graph as it was when it was saved. */
+  unpack(reader: Node): TensorCore {
+    this.check(reader)
+    if (this.output === null) return this.tensor
+    const t = alias(this.tensor)
+    t.node = this.output
+    t.outputNr = this.outputNr
+    t.rg = true
+    return t
+  }
+}
+
+/** Another tensor object over the same elements and version counter, outside the graph. */
+export function alias(t: TensorCore): TensorCore {
+  const a = new TensorCore(t.storage, t.layout, t.dt)
+  a.vc = versionOf(t)
+  a.wrap = t.wrap
+  return a
+}
+
+/** The refusal of a node whose saved tensors are gone. */
+export function freed(node: Node): GraphError {
+  return new GraphError(
+    'Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). ' +
+      'Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify retainGraph: true if you need to ' +
+      'backward through the graph a second time or if you need to access saved tensors after calling backward. ' +
+      `The node is ${node.name()} (output ${show(node.shape)}); an earlier backward went through it. ` +
+      'The usual cause: a tensor computed in an earlier iteration is used again in this one; detach() it between iterations.',
+    { op: node.name(), shapes: [node.shape] },
+  )
+}

@@ -1,0 +1,227 @@
+/** How an operation enters the graph: edges to what made its inputs, in-place rules, views that follow their base. */
+import { InPlaceError } from '../errors.ts'
+import { cloneContiguous, copyInto } from '../execute.ts'
+import { Layout } from '../layout.ts'
+import { empty, TensorCore } from '../tensor.ts'
+import { fillWith } from '../execute.ts'
+import type { Tensor } from '../fluent.ts'
+import type { Task } from './engine.ts'
+import type { Level } from './levels.ts'
+import { modes } from './modes.ts'
+import { type Creation, leafOf, Node, versionOf, ViewMeta } from './node.ts'
+
+/** Does `t` require gradients at this level (null: the plain tape)? Views follow their base. */
+export function needs(t: TensorCore, level: Level | null): boolean {
+  if (level !== null) return t.rg && t.wrap !== null && t.wrap.level === level
+  return t.rg || (t.viewMeta !== null && t.viewMeta.base.rg && refresh(t))
+}
+
+/** The node that made `t`: its operation's, or the one that accumulates into it as a leaf. Null without gradients. */
+export function edgeOf(t: TensorCore, level: Level | null): Node | null {
+  if (!needs(t, level)) return null
+  if (t.viewMeta !== null) refresh(t)
+  return t.node ?? leafOf(t).node
+}
+
+/** Connects a fresh result to its node. */
+export function attach(y: TensorCore, node: Node, nr = 0): void {
+  y.node = node
+  y.outputNr = nr
+  y.rg = true
+}
+
+// Note [Views and in-place operations]
+// A view shares elements with its base, so changing either changes the history of both. An in-place operation on a view
+// gives the base a CopySlices node (its gradient, with the view's window routed through the operation). Views whose
+// remembered version is old derive their node again from the base, when next asked: that node reads the view's window
+// out of the base's gradient, by geometry.
+
+/** Makes `t` a view: of `of`, or of what that is a view of. */
+export function asView(t: TensorCore, of: TensorCore, creation: Creation): TensorCore {
+  const vc = versionOf(of)
+  t.vc = vc
+  const parent = of.viewMeta
+  const strict = parent !== null && parent.creation !== 'default' ? parent.creation : creation
+  t.viewMeta = new ViewMeta(parent === null ? of : parent.base, vc.value, strict)
+  return t
+}
+
+/** Brings the node of a view up to date with in-place changes of its base. Returns whether it requires gradients. */
+export function refresh(t: TensorCore): boolean {
+  const view = t.viewMeta!
+  const vc = t.vc!
+  if (view.version === vc.value) return t.rg
+  const { base } = view
+  if (base.rg) {
+    if (view.creation !== 'default' && modes.grad) throw staleView(t)
+    const node = new WindowNode(base, t.layout)
+    attach(t, node)
+  }
+  view.version = vc.value
+  return t.rg
+}
+
+const TAIL: Readonly<Record<Exclude<Creation, 'default' | 'multiOutput' | 'function'>, readonly [string, string]>> = {
+  noGrad: ['no_grad mode', 'noGrad'],
+  inference: ['inference mode', 'inferenceMode'],
+}
+
+function ambiguous(mode: string): string {
+  return (
+    'Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace ' +
+    `either both inside the ${mode} block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked).`
+  )
+}
+
+function staleView(t: TensorCore): InPlaceError {
+  const creation = t.viewMeta!.creation
+  if (creation === 'noGrad' || creation === 'inference') {
+    const [long, short] = TAIL[creation]
+    return new InPlaceError(`A view was created in ${long} and its base or another view of its base has been modified inplace with grad mode enabled. ${ambiguous(short)}`)
+  }
+  return new InPlaceError(`${t.node?.name() ?? 'a function'} made this view together with others, and its base has been modified inplace; clone() the view`)
+}
+
+/** Refuses an in-place operation that autograd can't follow, before anything is changed. */
+export function checkInPlace(op: string, t: TensorCore, willRecord: boolean): void {
+  if (!modes.grad) return
+  if (t.viewMeta === null) {
+    if (t.rg && t.node === null) {
+      throw new InPlaceError(`a leaf Variable that requires grad is being used in an in-place operation. ${op} would change it behind the graph's back: use ${op.replace(/_$/, '')}, or run it inside noGrad(() => …)`, { op })
+    }
+    return
+  }
+  refresh(t)
+  const { base, creation } = t.viewMeta
+  if (base.rg && base.node === null) {
+    throw new InPlaceError(`a view of a leaf Variable that requires grad is being used in an in-place operation. ${op} would change the leaf behind the graph's back; run it inside noGrad(() => …)`, { op })
+  }
+  if (creation === 'default' || !(willRecord || t.rg || base.rg)) return
+  const maker = t.node?.name() ?? 'its function'
+  if (creation === 'noGrad' || creation === 'inference') {
+    const [long, short] = TAIL[creation]
+    throw new InPlaceError(`A view was created in ${long} and is being modified inplace with grad mode enabled. ${ambiguous(short)}`, { op })
+  }
+  if (creation === 'multiOutput') {
+    throw new InPlaceError(
+      `Output ${t.outputNr} of ${maker} is a view and is being modified inplace. This view is the output of a function that returns multiple views. ` +
+        'Such functions do not allow the output views to be modified inplace. You should replace the inplace operation by an out-of-place one.',
+      { op },
+    )
+  }
+  throw new InPlaceError(
+    `Output ${t.outputNr} of ${maker} is a view and is being modified inplace. This view was created inside a custom Function (or because an input was returned as-is) ` +
+      'and the autograd logic to handle view+inplace would override the custom backward associated with the custom Function, leading to incorrect gradients. ' +
+      'This behavior is forbidden. You can fix this by cloning the output of the custom Function.',
+    { op },
+  )
+}
+
+/** Counts an in-place change. */
+export function bump(t: TensorCore, op: string): void {
+  const vc = versionOf(t)
+  vc.value++
+  vc.op = op
+}
+
+/** After an in-place operation recorded as `node` (whose first edge is the old history of `t`): the new history. */
+export function rebase(t: TensorCore, node: Node): void {
+  if (t.viewMeta === null) {
+    attach(t, node)
+    return
+  }
+  const { base } = t.viewMeta
+  const slices = new CopySlices(base, t.layout, node)
+  attach(base, slices)
+  const window = new WindowNode(base, t.layout)
+  attach(t, window)
+  t.viewMeta.version = t.vc!.value
+}
+
+/** The place of a view's elements inside a gradient that is laid out like `base`, made dense. */
+function window(view: Layout, base: Layout, grad: Layout): Layout {
+  // Strides of the base decompose offsets into base indices; a dense gradient has strides of its own, dim by dim.
+  if (grad.contiguous && base.contiguous) return new Layout(view.shape, view.strides, grad.offset + view.offset - base.offset)
+  return new Layout(view.shape, view.strides, view.offset - base.offset + grad.offset)
+}
+
+/** A buffer laid out like `base` (which must be dense to be addressed by views' strides). */
+function like(base: Layout): Layout {
+  return base.dense ? base.at(0) : new Layout([base.end - base.offset], [1], 0)
+}
+
+/** Reads the window of a view out of its base: the derived history of a view after in-place changes. */
+export class WindowNode extends Node {
+  private readonly base: Layout
+  private readonly view: Layout
+
+  constructor(base: TensorCore, view: Layout) {
+    super([edgeOf(base, null)], base.outputNr === 0 ? null : [base.outputNr], view.shape, base.dt)
+    this.base = base.layout
+    this.view = view
+  }
+
+  name(): string {
+    return 'AsStridedBackward0'
+  }
+
+  run(g: TensorCore, _gs: null, task: Task): void {
+    const zeros = empty(like(this.base), g.dt, task.createGraph ? null : task.area)
+    fillWith(zeros, 0)
+    const target = window(this.view, this.base, zeros.layout)
+    if (task.createGraph) {
+      task.out[0] = (zeros as Tensor).asStridedScatter(g as Tensor, target.shape, target.strides, target.offset)
+      return
+    }
+    copyInto({ storage: zeros.storage, dt: zeros.dt, layout: target }, g)
+    task.out[0] = zeros
+  }
+}
+
+/** The history of a base after an in-place operation on one of its views. */
+export class CopySlices extends Node {
+  private readonly base: Layout
+  private readonly view: Layout
+  private readonly inner: Node
+
+  constructor(base: TensorCore, view: Layout, inner: Node) {
+    super([edgeOf(base, null), ...inner.edges.slice(1)], [base.outputNr, ...inner.edges.slice(1).map((_, i) => inner.nrs?.[i + 1] ?? 0)], base.layout.shape, base.dt)
+    this.base = base.layout
+    this.view = view
+    this.inner = inner
+    // The operation's own slot for the view: its gradient is written into the window here.
+    if (this.edges[0] !== null) inner.edges[0] = this.edges[0]!
+  }
+
+  name(): string {
+    return 'CopySlices'
+  }
+
+  run(g: TensorCore, _gs: null, task: Task): void {
+    const owner = task.createGraph ? null : task.area
+    const target = window(this.view, this.base, like(this.base))
+    if (task.createGraph) {
+      const whole = (g as Tensor).contiguous()
+      const part = whole.asStrided(target.shape, target.strides, target.offset)
+      this.inner.run(part, null, task)
+      const made = task.out[0]
+      task.out[0] = whole.asStridedScatter((made ?? part.mul(0)) as Tensor, target.shape, target.strides, target.offset)
+      return
+    }
+    const whole = g.layout.contiguous && this.base.contiguous ? cloneContiguous(g, owner) : empty(like(this.base), g.dt, owner)
+    if (!(g.layout.contiguous && this.base.contiguous)) copyInto(whole, g)
+    task.area.use(whole.storage)
+    const part = new TensorCore(whole.storage, target, whole.dt)
+    const input = cloneContiguous(part, owner)
+    this.inner.run(input, null, task)
+    const made = task.out[0]
+    if (made === null || made === undefined) fillWith(part, 0)
+    else copyInto(part, made)
+    task.out[0] = whole
+    if (whole.storage.owner === task.area) whole.storage.uses--
+  }
+
+  override release(): void {
+    this.inner.release()
+  }
+}

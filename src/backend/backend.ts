@@ -1,0 +1,120 @@
+/**
+ * What a backend must do: turn expressions and a few structured jobs into functions over addresses in the linear memory.
+ * Backends never see a tensor. Every function returned here may be kept and called again; none allocates tensor memory.
+ */
+import type { DType } from '../dtype.ts'
+import type { Program } from './scalar.ts'
+
+/**
+ * The bytes all tensors live in. `buffer` changes when the memory grows: use the views through this object each time.
+ * Element i of a typed array of width w at address p is `view[p / w + i]`; addresses are unsigned.
+ */
+export interface LinearMemory {
+  readonly memory: WebAssembly.Memory | undefined
+  readonly buffer: ArrayBufferLike
+  readonly u8: Uint8Array
+  readonly i32: Int32Array
+  readonly u32: Uint32Array
+  readonly f32: Float32Array
+  readonly f64: Float64Array
+  /** Byte address of `SCRATCH_BYTES` for loop descriptors; what is there is lost at the next call. */
+  readonly scratch: number
+}
+
+/** Room for one loop descriptor. */
+export const SCRATCH_BYTES = 4096
+
+/**
+ * A loop over contiguous operands: `(n, out…, in…, scalar…)`, addresses in bytes. An output may be the same address as an
+ * input; partial overlap is refused before it gets here.
+ */
+export type FlatKernel = (n: number, ...operands: number[]) => void
+
+/**
+ * A loop over strided operands: `(descriptor, scalar…)`. The descriptor is int32 words at a byte address:
+ * `rank, size[0..rank), then for each output and each input: base address, byte stride[0..rank)`, outermost dim first.
+ */
+export type StridedKernel = (descriptor: number, ...scalars: number[]) => void
+
+/** How an operand moves along the innermost dim of a strided loop: unit stride, stride 0, anything else. */
+export const UNIT = 0
+export const FIXED = 1
+export const ANY = 2
+
+export type ReduceOp = 'sum' | 'prod' | 'max' | 'min' | 'argmax' | 'argmin' | 'any' | 'all'
+
+/**
+ * Reduces the middle axis of a contiguous [outer, n, inner] array into a contiguous [outer, inner] one:
+ * `(outer, n, inner, in, out)`. Sums use pairwise (or better) summation. max/min propagate NaN; argmax/argmin give the
+ * first of equals (the first NaN, if any) as int32. `any`/`all` write bool. Integer sums and products return 1 if a
+ * result does not fit int32 (the output is then unspecified), else 0; everything else returns 0.
+ */
+export type ReduceKernel = (outer: number, n: number, inner: number, input: number, output: number) => number
+
+/** Running sums or products along the middle axis of a contiguous [outer, n, inner] array: `(outer, n, inner, in, out)`. */
+export type ScanKernel = (outer: number, n: number, inner: number, input: number, output: number) => void
+
+/**
+ * C = A·B (or C += A·B), for `batch` matrices: A[M,K] and B[K,N] with any row and column strides, C row-major with row
+ * stride N. Strides in elements, addresses in bytes; a batch stride of 0 repeats a matrix. `work` is an address with
+ * `matmulWork` bytes.
+ */
+export type MatmulKernel = (
+  batch: number, m: number, n: number, k: number,
+  a: number, aBatch: number, aRow: number, aCol: number,
+  b: number, bBatch: number, bRow: number, bCol: number,
+  c: number, cBatch: number, accumulate: number, work: number,
+) => void
+
+/**
+ * Moves between a contiguous [outer, n, inner] array and an index array, along the middle axis. Indices are int32, already
+ * wrapped (negative ones made positive) and checked.
+ * - `gather`: out[o,j,i] = src[o, index[o,j,i], i], index and out of shape [outer, m, inner]
+ * - `scatter`/`scatterAdd`: dst[o, index[o,j,i], i] = / += src[o,j,i]
+ * - `indexSelect`: out[o,j,i] = src[o, index[j], i], index of shape [m]
+ * - `indexCopy`/`indexAdd`: dst[o, index[j], i] = / += src[o,j,i]
+ * Called as `(outer, n, inner, m, big, index, small)`: `big` is the [outer, n, inner] side, `small` the [outer, m, inner] one.
+ */
+export type IndexOp = 'gather' | 'scatter' | 'scatterAdd' | 'indexSelect' | 'indexCopy' | 'indexAdd'
+export type IndexKernel = (outer: number, n: number, inner: number, m: number, big: number, index: number, small: number) => void
+
+/** Sizes of a 2-d pooling or window job; padding is added on both sides. */
+export interface Window2d {
+  readonly kernel: readonly [number, number]
+  readonly stride: readonly [number, number]
+  readonly padding: readonly [number, number]
+  readonly dilation: readonly [number, number]
+}
+
+/**
+ * Max pooling of `planes` contiguous [h, w] images into [oh, ow]; `indices` receives h·w positions (int32, the first of
+ * equal maxima in row-major window order; a NaN wins).
+ */
+export type MaxPoolKernel = (
+  planes: number, h: number, w: number, oh: number, ow: number, window: Window2d, input: number, output: number, indices: number,
+) => void
+
+/**
+ * Windows of images as matrix rows: [n, c, h, w] contiguous → [n, oh, ow, c, kh, kw] contiguous with zero padding, and the
+ * transpose, which adds every window back into the (cleared by the caller) image.
+ */
+export type WindowKernel = (
+  n: number, c: number, h: number, w: number, oh: number, ow: number, window: Window2d, image: number, columns: number,
+) => void
+
+export interface Backend {
+  readonly name: string
+  /** Bit i of `fixed` set: input i is one element, used for all. All other operands are contiguous. */
+  flat(program: Program, fixed: number): FlatKernel
+  /** `inner` has two bits per operand, outputs first, lowest bits first: UNIT, FIXED or ANY. */
+  strided(program: Program, inner: number): StridedKernel
+  reduce(op: ReduceOp, dtype: DType): ReduceKernel
+  scan(op: 'sum' | 'prod', dtype: DType): ScanKernel
+  matmul(dtype: DType): MatmulKernel
+  /** Bytes of workspace a matmul of these sizes wants. */
+  matmulWork(dtype: DType, m: number, n: number, k: number): number
+  index(op: IndexOp, dtype: DType): IndexKernel
+  maxPool2d(dtype: DType): MaxPoolKernel
+  unfold2d(dtype: DType): WindowKernel
+  fold2d(dtype: DType): WindowKernel
+}

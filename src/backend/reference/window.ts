@@ -1,0 +1,128 @@
+/** Jobs over 2-d windows of images: max pooling, windows as matrix rows, and their transpose. */
+import type { DType } from '../../dtype.ts'
+import type { LinearMemory, MaxPoolKernel, WindowKernel } from '../backend.ts'
+import { bytesOf, viewOf, wordsOf } from './views.ts'
+
+/** The least t ≥ 0 with start + t·step ≥ 0: where a window that starts outside the image enters it. */
+function entry(start: number, step: number): number {
+  return start >= 0 ? 0 : Math.ceil(-start / step)
+}
+
+/** How many of `count` positions start, start + step, … lie before `size`. */
+function exit(start: number, step: number, count: number, size: number): number {
+  return Math.min(count, Math.max(0, Math.ceil((size - start) / step)))
+}
+
+const LOWEST: Readonly<Record<DType, number>> = { float32: -Infinity, float64: -Infinity, int32: -2147483648, uint8: 0, bool: 0 }
+
+/** A window without a pixel of the image (dilation and padding can make one) gives the lowest value, at position 0. */
+export function maxPool2dKernel(memory: LinearMemory, dtype: DType): MaxPoolKernel {
+  const bytes = bytesOf(dtype)
+  const lowest = LOWEST[dtype]
+  return (planes, h, w, oh, ow, window, input, output, indices) => {
+    const { kernel: [kh, kw], stride: [sh, sw], padding: [ph, pw], dilation: [dh, dw] } = window
+    const view = viewOf(memory, dtype)
+    const places = memory.i32
+    let to = output / bytes
+    let place = indices / 4
+    for (let plane = 0; plane < planes; plane++) {
+      const image = input / bytes + plane * h * w
+      for (let oy = 0; oy < oh; oy++) {
+        const y0 = oy * sh - ph
+        const yFrom = y0 + entry(y0, dh) * dh
+        const yEnd = Math.min(h, y0 + (kh - 1) * dh + 1)
+        for (let ox = 0; ox < ow; ox++) {
+          const x0 = ox * sw - pw
+          const xFrom = x0 + entry(x0, dw) * dw
+          const xEnd = Math.min(w, x0 + (kw - 1) * dw + 1)
+          let best = lowest
+          let at = -1
+          search: for (let y = yFrom; y < yEnd; y += dh) {
+            for (let x = xFrom; x < xEnd; x += dw) {
+              const v = view[image + y * w + x]!
+              if (v > best || at < 0) {
+                best = v
+                at = y * w + x
+              }
+              if (Number.isNaN(v)) {
+                best = v
+                at = y * w + x
+                break search
+              }
+            }
+          }
+          view[to++] = best
+          places[place++] = Math.max(at, 0)
+        }
+      }
+    }
+  }
+}
+
+/** columns[n, oy, ox, c, ky, kx] = image[n, c, oy·stride + ky·dilation - padding, …], 0 outside the image. */
+export function unfold2dKernel(memory: LinearMemory, dtype: DType): WindowKernel {
+  const bytes = bytesOf(dtype)
+  return (n, c, h, w, oh, ow, window, image, columns) => {
+    const { kernel: [kh, kw], stride: [sh, sw], padding: [ph, pw], dilation: [dh, dw] } = window
+    // Zero is all zero bits in every dtype, so elements move without being read as numbers.
+    const view = wordsOf(memory, bytes)
+    let to = columns / bytes
+    for (let s = 0; s < n; s++) {
+      const sample = image / bytes + s * c * h * w
+      for (let oy = 0; oy < oh; oy++) {
+        const y0 = oy * sh - ph
+        const yFrom = entry(y0, dh)
+        const yTo = exit(y0, dh, kh, h)
+        for (let ox = 0; ox < ow; ox++) {
+          const x0 = ox * sw - pw
+          const xFrom = entry(x0, dw)
+          const xTo = exit(x0, dw, kw, w)
+          for (let ch = 0; ch < c; ch++) {
+            const plane = sample + ch * h * w
+            for (let ky = 0; ky < kh; ky++, to += kw) {
+              const from = plane + (y0 + ky * dh) * w + x0
+              const inside = ky >= yFrom && ky < yTo
+              if (inside && xFrom === 0 && xTo === kw) for (let kx = 0; kx < kw; kx++) view[to + kx] = view[from + kx * dw]!
+              else for (let kx = 0; kx < kw; kx++) view[to + kx] = inside && kx >= xFrom && kx < xTo ? view[from + kx * dw]! : 0
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+/** The transpose of `unfold2d`: every element of a window is added to the pixel it came from. */
+export function fold2dKernel(memory: LinearMemory, dtype: DType): WindowKernel {
+  const bytes = bytesOf(dtype)
+  const either = dtype === 'bool'
+  return (n, c, h, w, oh, ow, window, image, columns) => {
+    const { kernel: [kh, kw], stride: [sh, sw], padding: [ph, pw], dilation: [dh, dw] } = window
+    const view = viewOf(memory, dtype)
+    let from = columns / bytes
+    for (let s = 0; s < n; s++) {
+      const sample = image / bytes + s * c * h * w
+      for (let oy = 0; oy < oh; oy++) {
+        const y0 = oy * sh - ph
+        const yFrom = entry(y0, dh)
+        const yTo = exit(y0, dh, kh, h)
+        for (let ox = 0; ox < ow; ox++) {
+          const x0 = ox * sw - pw
+          const xFrom = entry(x0, dw)
+          const xTo = exit(x0, dw, kw, w)
+          for (let ch = 0; ch < c; ch++) {
+            const plane = sample + ch * h * w
+            for (let ky = 0; ky < kh; ky++, from += kw) {
+              if (ky < yFrom || ky >= yTo) continue
+              const to = plane + (y0 + ky * dh) * w + x0
+              for (let kx = xFrom; kx < xTo; kx++) {
+                const p = to + kx * dw
+                view[p] = either ? view[p]! | view[from + kx]! : view[p]! + view[from + kx]!
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,50 @@
+/** Which WebAssembly instructions this machine runs: found out by validating tiny modules, when first asked. */
+import { type Body, ModuleBuilder, V128 } from './assembler.ts'
+
+/** What kernels may use. `relaxed` is fused multiply-add among other things. */
+export interface WasmFeatures {
+  readonly simd: boolean
+  readonly relaxed: boolean
+}
+
+type BuiltinModules = { getBuiltinModule?: (name: 'v8') => { setFlagsFromString(flags: string): void } | undefined }
+
+let found: WasmFeatures | undefined
+
+/** The features of this machine; `strict` leaves the relaxed instructions unused, so that results are the same everywhere. */
+export function wasmFeatures(strict = false): WasmFeatures {
+  found ??= detect()
+  return strict && found.relaxed ? { simd: true, relaxed: false } : found
+}
+
+function detect(): WasmFeatures {
+  if (typeof WebAssembly === 'undefined') return { simd: false, relaxed: false }
+  const simd = validates((f) => f.f32x4.add())
+  return { simd, relaxed: simd && relaxed() }
+}
+
+function relaxed(): boolean {
+  const madd = (f: Body): void => f.f32x4.relaxed_madd()
+  if (validates(madd)) return true
+  // V8 before 11.4 (Node 20) has the instructions behind a flag, which works until the first module that needs them.
+  try {
+    const { process } = globalThis as { process?: BuiltinModules }
+    process?.getBuiltinModule?.('v8')?.setFlagsFromString('--experimental-wasm-relaxed-simd')
+  } catch {
+    return false
+  }
+  return validates(madd)
+}
+
+/** Is a function of three vectors that ends in this instruction a valid one? */
+function validates(instruction: (f: Body) => void): boolean {
+  const module = new ModuleBuilder()
+  module.func([V128, V128, V128], [V128], (f, a, b, c) => {
+    f.get(a)
+    f.get(b)
+    f.get(c)
+    instruction(f)
+    f.return()
+  })
+  return WebAssembly.validate(module.encode())
+}

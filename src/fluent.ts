@@ -1,0 +1,113 @@
+/** The tensor users hold: the core with every operation installed as a method, in-place forms derived. */
+import * as autograd from './autograd/methods.ts'
+import type { Node } from './autograd/node.ts'
+import type { Backend } from './backend/backend.ts'
+import { setDefaultBackend } from './execute.ts'
+import { createDefaultBackend } from './backend/default.ts'
+import { ElementwiseOp, type HasOp } from './op/elementwise.ts'
+import * as ops from './ops/methods.ts'
+import type { FluentOverrides } from './overrides.ts'
+import { reading } from './reading.ts'
+import { BRAND, TensorCore } from './tensor.ts'
+
+type Ops = typeof ops & Omit<typeof autograd, 'accessors' | 'inputList'> & typeof reading
+
+/** Functions of a tensor, seen as methods. (Keys must not depend on `Tensor`, which is being defined.) */
+type Methods = {
+  [K in keyof Ops]: Ops[K] extends (x: never, ...rest: infer R) => infer T ? (...rest: R) => T : never
+}
+/** In-place forms of elementwise operations: `mul_`, `exp_`, … overwrite the tensor and return it. */
+type InPlace = {
+  [K in keyof Ops as Ops[K] extends HasOp ? `${K & string}_` : never]: Ops[K] extends (x: never, ...rest: infer R) => unknown ? (...rest: R) => Tensor : never
+}
+
+/** Properties that need the graph. */
+interface GraphProperties {
+  /** Does this tensor take part in differentiation? Settable on leaves. */
+  requiresGrad: boolean
+  /** The accumulated gradient, or null. Assigning null forgets it. */
+  grad: Tensor | null
+  /** What made this tensor, or null for leaves. */
+  readonly gradFn: Node | null
+  /** Made by the user rather than by a recorded operation? */
+  readonly isLeaf: boolean
+  readonly retainsGrad: boolean
+  /** The same elements outside the graph and outside version tracking. */
+  data: Tensor
+  /** How often the elements were changed in place. */
+  readonly _version: number
+  /** The tensor this one is a view of. */
+  readonly _base: Tensor | null
+}
+
+/** A multi-dimensional array that can be differentiated. */
+export interface Tensor extends TensorCore, GraphProperties, Omit<Methods, keyof FluentOverrides>, InPlace, FluentOverrides {}
+
+type Callable = (...args: unknown[]) => unknown
+
+function method(fn: Callable, arity: number): Callable {
+  // Closures of fixed arity: rest arguments cost more than the call itself.
+  if (arity === 1) {
+    return function (this: unknown) {
+      return fn(this)
+    }
+  }
+  if (arity === 2) {
+    return function (this: unknown, a: unknown) {
+      return fn(this, a)
+    }
+  }
+  return function (this: unknown, a: unknown, b: unknown, c: unknown, d: unknown) {
+    return fn(this, a, b, c, d)
+  }
+}
+
+function define(prototype: object, name: string, value: Callable): void {
+  Object.defineProperty(prototype, name, { value, writable: true, configurable: true, enumerable: false })
+}
+
+/** Puts `operations` (functions of a tensor) on the tensors of this package, with their in-place forms. */
+export function extend(operations: object): void {
+  for (const [name, fn] of Object.entries(operations) as [string, Callable & { op?: unknown; inPlace?: Callable }][]) {
+    if (typeof fn !== 'function') continue
+    const op = fn.op instanceof ElementwiseOp ? fn.op : null
+    const variadic = fn.inPlace !== undefined || op === null
+    define(TensorCore.prototype, name, method(fn, variadic ? 5 : op.arity))
+    if (op === null) continue
+    const inPlace = (fn.inPlace ?? ((x: TensorCore, ...rest: TensorCore[]) => op.inPlace(x, rest.slice(0, op.arity - 1), null))) as Callable
+    define(TensorCore.prototype, `${name}_`, method(inPlace, variadic ? 5 : op.arity))
+  }
+}
+
+function install(make: () => Backend): typeof TensorCore {
+  setDefaultBackend(make)
+  Object.defineProperty(TensorCore.prototype, BRAND, { value: true })
+  extend(ops)
+  const { accessors, inputList: _inputList, ...graph } = autograd
+  extend(graph)
+  extend(reading)
+  for (const [name, { get, set }] of Object.entries(accessors)) {
+    Object.defineProperty(TensorCore.prototype, name, {
+      configurable: true,
+      get(this: TensorCore) {
+        return get(this)
+      },
+      ...(set === undefined
+        ? {}
+        : {
+            set(this: TensorCore, value: unknown) {
+              set(this, value)
+            },
+          }),
+    })
+  }
+  return TensorCore
+}
+
+/**
+ * The class of all tensors, for `instanceof`. Tensors are made by functions (`tensor`, `zeros`, …), never by `new`.
+ */
+export const Tensor: { readonly prototype: Tensor; [Symbol.hasInstance](value: unknown): boolean } = /* @__PURE__ */ install(createDefaultBackend) as unknown as {
+  readonly prototype: Tensor
+  [Symbol.hasInstance](value: unknown): boolean
+}

@@ -1,0 +1,366 @@
+/**
+ * Collected storages: small ones bump-allocated in regions, large ones tracked one by one. The JavaScript collector
+ * decides what is dead; because it doesn't see linear memory, a sweep asks it at pressure.
+ */
+import { MemoryError } from '../errors.ts'
+import { type Heap, heap } from './heap.ts'
+import { type Region, Storage } from './storage.ts'
+
+export const REGION_BYTES = 65536
+/** Storages up to this size share regions. */
+export const SMALL_BYTES = 4096
+const MiB = 1048576
+/** A sweep may take this share of the time since the last one; the budget grows until it does. */
+const SWEEP_SHARE = 0.03
+/** Regions with less than this share alive are emptied by moving what lives. */
+const SPARSE = 0.25
+
+/** The ways to make the engine collect now; absent in browsers. */
+interface Engine {
+  gc(): void
+  clearKept(): void
+}
+
+/** Figures of the allocator, in bytes, counts and milliseconds. */
+export interface MemoryStats {
+  /** Bytes of linear memory held by tensors and regions, in whole blocks. */
+  used: number
+  /** Bytes of linear memory that exist. */
+  reserved: number
+  /** Most bytes ever used. */
+  peak: number
+  /** Storages larger than 4 KiB (or owned one by one) that have not been collected. */
+  blocks: number
+  /** Regions of small storages that have not been collected. */
+  regions: number
+  /** Bytes that may be allocated between two sweeps. */
+  budget: number
+  sweeps: number
+  /** Milliseconds spent in sweeps. */
+  sweepTime: number
+  /** Bytes that sweeps gave back. */
+  swept: number
+  /** Storages that sweeps moved out of sparse regions. */
+  moved: number
+  /** Storages that backward passes recycled without the collector. */
+  recycled: number
+}
+
+export class Collector {
+  readonly heap: Heap
+  /** The smallest budget, in bytes. */
+  minBudget: number = 256 * MiB
+  /** Sweep at every allocation: for tests of the rules that keep pointers valid. */
+  stress = false
+  recycled = 0
+  private budget: number = this.minBudget
+  private since = 0
+  private stretch = 1
+  private readonly refs: WeakRef<Storage>[] = []
+  private readonly ptrs: number[] = []
+  private readonly sizes: number[] = []
+  private regions: { ref: WeakRef<Region>; ptr: number; live: Region | null }[] = []
+  private current: (Region | null)[] = [null, null, null, null]
+  private findSparse = false
+  private engine: Engine | null | undefined
+  private lastSweep = 0
+  private sweeps = 0
+  private sweepTime = 0
+  private swept = 0
+  private moved = 0
+  private peak = 0
+
+  constructor(h: Heap) {
+    this.heap = h
+  }
+
+  /** A collected storage of `bytes`. May sweep: read no pointer before. */
+  alloc(bytes: number): Storage {
+    if (bytes > SMALL_BYTES || this.stress) return this.adopt(this.block(bytes))
+    const k = bytes <= 64 ? 0 : bytes <= 256 ? 1 : bytes <= 1024 ? 2 : 3
+    let region = this.current[k]!
+    const size = (bytes + 15) & ~15
+    if (region === null || region.top + size > region.end) region = this.nextRegion(k)
+    const storage = new Storage(region.top, bytes, region)
+    region.top += size
+    if (region.members !== null) region.members.push(new WeakRef(storage))
+    return storage
+  }
+
+  /** A storage of its own block, tracked by nobody: the caller hands it to `adopt` or to `free`. May sweep. */
+  block(bytes: number): Storage {
+    this.charge(bytes)
+    return new Storage(this.mustAlloc(bytes), bytes, null)
+  }
+
+  /** A storage of its own block for an owner that gives it back itself; not charged to the budget. May sweep. */
+  owned(bytes: number): Storage {
+    if (this.stress) this.sweep()
+    return new Storage(this.mustAlloc(bytes), bytes, null)
+  }
+
+  /** Leaves a storage of its own block to the collector. */
+  adopt(storage: Storage): Storage {
+    if (storage.track >= 0 || storage.region !== null) return storage
+    storage.track = this.refs.length
+    this.refs.push(new WeakRef(storage))
+    this.ptrs.push(storage.ptr)
+    this.sizes.push(storage.bytes)
+    return storage
+  }
+
+  /** Takes a storage out of the collector's hands. */
+  disown(storage: Storage): void {
+    const i = storage.track
+    if (i < 0) return
+    const last = this.refs.length - 1
+    if (i !== last) {
+      const moved = this.refs[last]!
+      this.refs[i] = moved
+      this.ptrs[i] = this.ptrs[last]!
+      this.sizes[i] = this.sizes[last]!
+      const other = moved.deref()
+      if (other !== undefined) other.track = i
+    }
+    this.refs.pop()
+    this.ptrs.pop()
+    this.sizes.pop()
+    storage.track = -1
+  }
+
+  /** Gives a block back at once. The caller knows that nobody will read it. */
+  free(storage: Storage, ptr: number): void {
+    this.disown(storage)
+    this.heap.release(ptr, storage.bytes)
+  }
+
+  /** Gives `storage`, whose bytes were copied, the place of `home`, which nobody else has seen. */
+  rehome(storage: Storage, home: Storage): void {
+    storage.ptr = home.ptr
+    storage.region = home.region
+    if (home.region === null) {
+      this.disown(home)
+      this.adopt(storage)
+    } else if (home.region.members !== null) home.region.members.push(new WeakRef(storage))
+  }
+
+  setBudget(bytes: number): void {
+    this.minBudget = bytes
+    this.budget = bytes
+  }
+
+  /** Exchanges the blocks of two storages of equal size. */
+  swap(a: Storage, b: Storage): void {
+    const ptr = a.ptr
+    a.ptr = b.ptr
+    b.ptr = ptr
+    if (a.track >= 0) this.ptrs[a.track] = a.ptr
+    if (b.track >= 0) this.ptrs[b.track] = b.ptr
+  }
+
+  /** A region for scopes: in nobody's list until `adoptRegion`. */
+  region(): Region {
+    this.charge(REGION_BYTES)
+    const ptr = this.mustAlloc(REGION_BYTES)
+    return { ptr, top: ptr, end: ptr + REGION_BYTES, members: null, ballast: null }
+  }
+
+  /** Leaves a region to the collector. */
+  adoptRegion(region: Region): void {
+    if (this.findEngine() === null) region.ballast = new ArrayBuffer(REGION_BYTES)
+    this.regions.push({ ref: new WeakRef(region), ptr: region.ptr, live: null })
+  }
+
+  freeRegion(region: Region): void {
+    this.heap.release(region.ptr, REGION_BYTES)
+  }
+
+  private nextRegion(k: number): Region {
+    const region = this.region()
+    if (this.findSparse) region.members = []
+    this.adoptRegion(region)
+    this.current[k] = region
+    return region
+  }
+
+  private mustAlloc(bytes: number): number {
+    let ptr = this.heap.alloc(bytes)
+    if (ptr === 0) {
+      this.sweep()
+      ptr = this.heap.alloc(bytes)
+    }
+    if (ptr === 0) {
+      const mb = (n: number): string => `${(n / MiB).toFixed(1)} MiB`
+      const advice = this.findEngine() === null
+        ? '`await` once per iteration so that the collector can run, or wrap the iteration in `scope(() => …)`'
+        : 'keep fewer tensors alive, or wrap iterations in `scope(() => …)`'
+      throw new MemoryError(
+        `out of memory: ${mb(bytes)} asked for, ${mb(this.heap.used)} live of at most ${mb(this.heap.memory.limit)}; ${advice}`,
+      )
+    }
+    if (this.heap.used > this.peak) this.peak = this.heap.used
+    return ptr
+  }
+
+  private charge(bytes: number): void {
+    this.since += bytes
+    if (this.since >= this.budget || this.stress) this.sweep()
+  }
+
+  /** Finds what is dead and gives it back. Runs only inside allocation, before an op has read a pointer. */
+  sweep(): void {
+    const start = performance.now()
+    const engine = this.findEngine()
+    if (engine !== null) {
+      // WeakRefs read or made in this job keep their targets until the job ends, unless the list is cleared.
+      engine.clearKept()
+      engine.gc()
+    }
+    const before = this.heap.used
+    for (let i = this.refs.length - 1; i >= 0; i--) {
+      if (this.refs[i]!.deref() !== undefined) continue
+      this.heap.release(this.ptrs[i]!, this.sizes[i]!)
+      const last = this.refs.length - 1
+      if (i !== last) {
+        // The last entry was visited already and is alive.
+        this.refs[i] = this.refs[last]!
+        this.ptrs[i] = this.ptrs[last]!
+        this.sizes[i] = this.sizes[last]!
+        this.refs[i]!.deref()!.track = i
+      }
+      this.refs.pop()
+      this.ptrs.pop()
+      this.sizes.pop()
+    }
+    this.sweepRegions()
+    engine?.clearKept()
+    this.swept += before - this.heap.used
+    this.sweeps++
+    const end = performance.now()
+    this.sweepTime += end - start
+    this.adapt(end - start, start - this.lastSweep)
+    this.lastSweep = end
+    this.since = 0
+  }
+
+  private sweepRegions(): void {
+    const total = this.regions.length
+    const kept: typeof this.regions = []
+    for (const entry of this.regions) {
+      const region = entry.ref.deref()
+      if (region === undefined) this.heap.release(entry.ptr, REGION_BYTES)
+      else {
+        entry.live = region
+        kept.push(entry)
+      }
+    }
+    this.regions = []
+    // Regions that outlive a sweep in number may be pinned by a few tensors each: start to note who lives in them.
+    this.findSparse = kept.length > 64 && kept.length > total / 4
+    for (const entry of kept) {
+      const region = entry.live!
+      entry.live = null
+      if (region.members === null || region === this.refugeRegion || this.current.includes(region) || !this.evacuate(region)) this.regions.push(entry)
+    }
+  }
+
+  /** Moves the survivors of a sparse region together elsewhere. False if the region is well filled. */
+  private evacuate(region: Region): boolean {
+    const alive: Storage[] = []
+    let bytes = 0
+    for (const ref of region.members!) {
+      const storage = ref.deref()
+      if (storage === undefined) continue
+      alive.push(storage)
+      bytes += (storage.bytes + 15) & ~15
+    }
+    if (bytes > REGION_BYTES * SPARSE) {
+      region.members = alive.map((s) => new WeakRef(s))
+      return false
+    }
+    for (const storage of alive) {
+      const size = (storage.bytes + 15) & ~15
+      const to = this.refuge(size)
+      this.heap.memory.u8.copyWithin(to.top, storage.ptr, storage.ptr + storage.bytes)
+      storage.ptr = to.top
+      storage.region = to
+      to.members!.push(new WeakRef(storage))
+      to.top += size
+      this.moved++
+    }
+    this.heap.release(region.ptr, REGION_BYTES)
+    return true
+  }
+
+  private refugeRegion: Region | null = null
+
+  private refuge(size: number): Region {
+    const now = this.refugeRegion
+    if (now !== null && now.top + size <= now.end) return now
+    const ptr = this.heap.alloc(REGION_BYTES)
+    if (ptr === 0) throw new MemoryError('out of memory while moving small tensors together')
+    const region: Region = { ptr, top: ptr, end: ptr + REGION_BYTES, members: [], ballast: null }
+    this.regions.push({ ref: new WeakRef(region), ptr, live: null })
+    this.refugeRegion = region
+    return region
+  }
+
+  /** Next budget: twice what lives, stretched until sweeping is a small share of the time. */
+  private adapt(took: number, interval: number): void {
+    if (this.lastSweep > 0) {
+      const share = took / Math.max(interval, 0.01)
+      if (share > SWEEP_SHARE) this.stretch = Math.min(16, this.stretch * Math.min(4, (share / SWEEP_SHARE) * 1.1))
+      else if (share < SWEEP_SHARE / 4) this.stretch = Math.max(1, this.stretch * 0.75)
+    }
+    const wish = Math.max(this.minBudget, 2 * this.heap.used) * this.stretch
+    this.budget = Math.max(this.minBudget, Math.min(wish, (this.heap.memory.limit - this.heap.used) * 0.6))
+    if (this.minBudget < 16 * MiB) this.budget = Math.max(this.minBudget, Math.min(this.budget, wish))
+  }
+
+  private findEngine(): Engine | null {
+    if (this.engine === undefined) this.engine = syncEngine()
+    return this.engine
+  }
+
+  stats(): MemoryStats {
+    return {
+      used: this.heap.used,
+      reserved: this.heap.reserved,
+      peak: this.peak,
+      blocks: this.refs.length,
+      regions: this.regions.length,
+      budget: this.budget,
+      sweeps: this.sweeps,
+      sweepTime: this.sweepTime,
+      swept: this.swept,
+      moved: this.moved,
+      recycled: this.recycled,
+    }
+  }
+}
+
+/** Node's (and compatible runtimes') collector, callable inside a job; null elsewhere. */
+function syncEngine(): Engine | null {
+  try {
+    const builtin = globalThis.process?.getBuiltinModule
+    const v8 = builtin?.('node:v8')
+    const vm = builtin?.('node:vm')
+    if (v8 === undefined || vm === undefined) return null
+    v8.setFlagsFromString('--expose-gc')
+    const gc = vm.runInNewContext('gc') as () => void
+    // Leaving a context with a microtask queue of its own ends a job for the list of kept WeakRef targets.
+    const script = new vm.Script('0')
+    const context = vm.createContext({}, { microtaskMode: 'afterEvaluate' })
+    const clearKept = (): void => void script.runInContext(context)
+    return typeof gc === 'function' ? { gc: () => gc(), clearKept } : null
+  } catch {
+    return null
+  }
+}
+
+let instance: Collector | undefined
+
+/** The collector over the heap, made at first use. */
+export function collector(): Collector {
+  return (instance ??= new Collector(heap()))
+}

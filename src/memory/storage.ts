@@ -1,0 +1,44 @@
+/** The bytes behind one or more tensors, and who will give them back. */
+import type { TypedArray } from '../dtype.ts'
+
+/** `ptr` of a storage whose bytes live in a typed array outside the linear memory. */
+export const EXTERNAL = -1
+/** `ptr` of a storage whose scope has ended. */
+export const RELEASED = -2
+
+/** 64 KiB of small storages that are collected together, once none of them is reachable. */
+export interface Region {
+  ptr: number
+  top: number
+  end: number
+  /** The storages in it, known only while sparse survivors are looked for. */
+  members: WeakRef<Storage>[] | null
+  /** Accounts for the region's bytes with collectors that can't be called (see `Collector`). */
+  ballast: ArrayBuffer | null
+}
+
+/** Who recycles a storage at once when its last use is over: a backward pass. */
+export interface Owner {
+  alloc(bytes: number): Storage
+}
+
+export class Storage {
+  /** Byte address, or EXTERNAL or RELEASED. Read it only after everything that may allocate has run. */
+  ptr: number
+  readonly bytes: number
+  /** The region of a small collected storage; it lives as long as any of its storages. */
+  region: Region | null
+  /** Place in the collector's list of single blocks, or -1. */
+  track = -1
+  /** The backward pass that owns this storage, or null. */
+  owner: Owner | null = null
+  /** Uses counted by that owner. */
+  uses = 0
+  external: TypedArray | null = null
+
+  constructor(ptr: number, bytes: number, region: Region | null) {
+    this.ptr = ptr
+    this.bytes = bytes
+    this.region = region
+  }
+}

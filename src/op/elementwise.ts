@@ -1,0 +1,600 @@
+/**
+ * Elementwise operations: a record states the value as a scalar expression and one derivative rule per input; kernels,
+ * saves, reverse mode of every order, forward mode, batching and in-place forms are derived here.
+ */
+import { type Arith, type ComputeType, computeType, input, type Operand, Program, Scalar, scalar } from '../backend/scalar.ts'
+import { defaultInfo, type DTypeInfo, dtypes, promoteScalar, promoteTensors } from '../dtype.ts'
+import { ArgumentError, DTypeError, ShapeError, show } from '../errors.ts'
+import type { Task } from '../autograd/engine.ts'
+import { type Level, lower, topLevel, wrap } from '../autograd/levels.ts'
+import { modes, raiseTrouble } from '../autograd/modes.ts'
+import { freed, Node, SavedTensor } from '../autograd/node.ts'
+import { attach, bump, checkInPlace, edgeOf, needs, rebase } from '../autograd/record.ts'
+import { cloneContiguous, type Kernel, kernel, run, run1, run2, runInto, type Scalars } from '../execute.ts'
+import type { Tensor } from '../fluent.ts'
+import { broadcast, sameShape } from '../shape.ts'
+import { type ArrayLike, refuse, TensorCore } from '../tensor.ts'
+
+/**
+ * What a rule may read: the inputs a, b, c, the output y, and the scalars s. An input that was given as a JS number is
+ * that number (or its placeholder), so use it as an argument, not as a receiver, unless the rule is its own.
+ */
+export interface Slots<V> {
+  readonly a: V
+  readonly b: V
+  readonly c: V
+  readonly y: V
+  readonly s: readonly Operand<V>[]
+}
+
+/** The gradient of one input from the gradient `g` of the output; linear in `g`, so also the tangent rule. */
+export type Rule = <V extends Arith<V>>(g: V, v: Slots<V>) => V
+
+/** How the dtype of the result follows from the inputs: promoted; promoted and at least a float; bool. */
+export type ResultType = 'promote' | 'float' | 'bool'
+
+/** The declaration of an elementwise operation. */
+export interface ElementwiseRecord {
+  /** torch's node name: `MulBackward0`. */
+  readonly node?: string
+  readonly value: (...x: Scalar[]) => Scalar
+  /** One rule per input, null for an input without gradient; absent: not differentiable. */
+  readonly vjp?: readonly (Rule | null)[]
+  readonly result?: ResultType
+  /** How many run-time scalars follow the inputs. */
+  readonly scalars?: number
+}
+
+/** A tensor or a JS number where a tensor may stand. */
+export type TensorOrNumber = Tensor | number | boolean
+
+const SLOTS = 4
+const Y = 3
+
+/** One rule, traced: which slots it reads, and its expression over g and those. */
+interface Plan {
+  readonly identity: boolean
+  readonly uses: readonly number[]
+  readonly mask: number
+  readonly expression: Scalar
+  readonly kernels: Map<number, Kernel>
+}
+
+export class ElementwiseOp {
+  readonly name: string
+  readonly arity: number
+  readonly record: ElementwiseRecord
+  readonly differentiable: boolean
+  private readonly forwards = new Map<number, Kernel>()
+  private readonly plans: (Plan | undefined)[] = []
+  private readonly saveMasks: (number | undefined)[] = []
+
+  constructor(name: string, arity: number, record: ElementwiseRecord) {
+    this.name = name
+    this.arity = arity
+    this.record = record
+    this.differentiable = record.vjp !== undefined
+  }
+
+  /** `scalarMask`: bit i set if input i is a JS number. Inputs come first among the scalars, in order. */
+  private kernelFor(result: DTypeInfo, compute: ComputeType, scalarMask: number, a: DTypeInfo | null, b: DTypeInfo | null, c: DTypeInfo | null): Kernel {
+    const computeCode = compute === 'int32' ? 0 : compute === 'float32' ? 1 : 2
+    const key = ((((scalarMask * 8 + (a?.code ?? 7)) * 8 + (b?.code ?? 7)) * 8 + (c?.code ?? 7)) * 8 + result.code) * 4 + computeCode
+    let hit = this.forwards.get(key)
+    if (hit === undefined) {
+      const all = [a, b, c].slice(0, this.arity)
+      const ins: DTypeInfo[] = []
+      let s = 0
+      const values = all.map((dt, i) => {
+        if (scalarMask & (1 << i)) return scalar(s++)
+        ins.push(dt!)
+        return input(ins.length - 1)
+      })
+      for (let i = 0; i < (this.record.scalars ?? 0); i++) values.push(scalar(s++))
+      const program = new Program([this.record.value(...values)], [result.name], ins.map((d) => d.name), s, compute)
+      this.forwards.set(key, (hit = kernel(program)))
+    }
+    return hit
+  }
+
+  private resultOf(promoted: DTypeInfo): DTypeInfo {
+    const kind = this.record.result
+    if (kind === 'bool') return dtypes.bool
+    return kind === 'float' && promoted.category !== 2 ? defaultInfo() : promoted
+  }
+
+  private computeOf(promoted: DTypeInfo, result: DTypeInfo): ComputeType {
+    return computeType(this.record.result === 'bool' ? promoted.name : result.name)
+  }
+
+  private unaryKernels: (Kernel | undefined)[] = []
+
+  /** One input. */
+  call1(a: TensorCore, s: Scalars): TensorCore {
+    if (!(a instanceof TensorCore)) throw refuse(this.name, a, 'argument 0')
+    if (modes.trouble !== null) raiseTrouble()
+    if (a.wrap !== null) return this.atLevel([a], s)
+    const y = run1(this.unaryKernels[a.dt.code] ?? this.unaryKernel(a.dt), a, s, a.storage.owner)
+    if (modes.grad && this.differentiable && (a.rg || a.viewMeta !== null)) this.track(y, a, null, null, s, 0, null)
+    return y
+  }
+
+  private unaryKernel(dt: DTypeInfo): Kernel {
+    const result = this.resultOf(dt)
+    return (this.unaryKernels[dt.code] = this.kernelFor(result, this.computeOf(dt, result), 0, dt, null, null))
+  }
+
+  private binaryKernels: (Kernel | undefined)[] = []
+
+  /** Two inputs, either of which may be a JS number. */
+  call2(a: TensorCore | number | boolean, b: TensorCore | number | boolean, s: Scalars): TensorCore {
+    if (modes.trouble !== null) raiseTrouble()
+    if (a instanceof TensorCore && b instanceof TensorCore) {
+      if (a.wrap !== null || b.wrap !== null) return this.atLevel([a, b], s)
+      const same = a.dt === b.dt ? this.binaryKernels[a.dt.code] : undefined
+      const k = same ?? this.binaryKernel(a, b)
+      const y = run2(k, a, b, s, a.storage.owner ?? b.storage.owner)
+      if (modes.grad && this.differentiable && (a.rg || b.rg || a.viewMeta !== null || b.viewMeta !== null)) this.track(y, a, b, null, s, 0, null)
+      return y
+    }
+    return this.callScalar(a, b, s)
+  }
+
+  private binaryKernel(a: TensorCore, b: TensorCore): Kernel {
+    if (!sameShape(a.layout.shape, b.layout.shape)) broadcast(a.layout.shape, b.layout.shape, this.name)
+    const promoted = promoteTensors(a.dt, a.layout.rank, b.dt, b.layout.rank)
+    const result = this.resultOf(promoted)
+    const k = this.kernelFor(result, this.computeOf(promoted, result), 0, a.dt, b.dt, null)
+    if (a.dt === b.dt) this.binaryKernels[a.dt.code] = k
+    return k
+  }
+
+  private callScalar(a: TensorCore | number | boolean, b: TensorCore | number | boolean, s: Scalars): TensorCore {
+    const first = a instanceof TensorCore
+    const t = first ? a : b
+    const v = first ? b : a
+    if (!(t instanceof TensorCore)) throw refuse(this.name, t, 'argument 0')
+    if (typeof v !== 'number' && typeof v !== 'boolean') throw refuse(this.name, v, first ? 'argument 1' : 'argument 0')
+    if (t.wrap !== null) return this.atLevel([a, b], s)
+    const promoted = promoteScalar(t.dt, v)
+    const result = this.resultOf(promoted)
+    const mask = first ? 2 : 1
+    const k = this.kernelFor(result, this.computeOf(promoted, result), mask, first ? t.dt : null, first ? null : t.dt, null)
+    const all = s === null ? [Number(v)] : [Number(v), ...s]
+    const y = run1(k, t, all, t.storage.owner)
+    if (modes.grad && this.differentiable && (t.rg || t.viewMeta !== null)) this.track(y, first ? t : null, first ? null : t, null, all, mask, null)
+    return y
+  }
+
+  /** Three inputs, any of which may be a JS number as long as one is a tensor. */
+  call3(a: TensorCore | number | boolean, b: TensorCore | number | boolean, c: TensorCore | number | boolean, s: Scalars): TensorCore {
+    if (modes.trouble !== null) raiseTrouble()
+    const args = [a, b, c]
+    const numbers: number[] = []
+    const tensors: TensorCore[] = []
+    let mask = 0
+    args.forEach((x, i) => {
+      if (x instanceof TensorCore) tensors.push(x)
+      else if (typeof x === 'number' || typeof x === 'boolean') {
+        mask |= 1 << i
+        numbers.push(Number(x))
+      } else throw refuse(this.name, x, `argument ${i}`)
+    })
+    if (tensors.length === 0) throw refuse(this.name, a, 'argument 0')
+    if (tensors.some((t) => t.wrap !== null)) return this.atLevel(args, s)
+    let shape = tensors[0]!.layout.shape
+    for (const t of tensors) shape = broadcast(shape, t.layout.shape, this.name)
+    const promoted = this.promoteAll(args)
+    const result = this.resultOf(promoted)
+    const dt = args.map((x) => (x instanceof TensorCore ? x.dt : null))
+    const k = this.kernelFor(result, this.computeOf(promoted, result), mask, dt[0]!, dt[1]!, dt[2]!)
+    const all = numbers.length === 0 ? s : [...numbers, ...(s ?? [])]
+    const y = run(k, tensors, all, tensors.find((t) => t.storage.owner !== null)?.storage.owner ?? null)
+    if (modes.grad && this.differentiable) {
+      const at = (i: number): TensorCore | null => (args[i] instanceof TensorCore ? (args[i] as TensorCore) : null)
+      this.track(y, at(0), at(1), at(2), all, mask, null)
+    }
+    return y
+  }
+
+  /** Promotion over any number of operands; masks (bool inputs that select) don't take part if `from` skips them. */
+  private promoteAll(args: readonly (TensorCore | number | boolean)[]): DTypeInfo {
+    const operands = this.name === 'where' ? args.slice(1) : args
+    let dt: DTypeInfo | null = null
+    let dims = 0
+    for (const x of operands) {
+      if (!(x instanceof TensorCore)) continue
+      dt = dt === null ? x.dt : promoteTensors(dt, dims, x.dt, x.layout.rank)
+      dims = Math.max(dims, x.layout.rank)
+    }
+    for (const x of operands) {
+      if (x instanceof TensorCore) continue
+      if (dt === null) dt = typeof x === 'boolean' ? dtypes.bool : defaultInfo()
+      else dt = promoteScalar(dt, x)
+    }
+    return dt!
+  }
+
+  /** Records a call, if an input needs gradients. `level` null: the plain tape. */
+  private track(y: TensorCore, a: TensorCore | null, b: TensorCore | null, c: TensorCore | null, s: Scalars, scalarMask: number, level: Level | null): void {
+    if (y.dt.category !== 2) return
+    const ea = a === null ? null : edgeOf(a, level)
+    const eb = b === null ? null : edgeOf(b, level)
+    const ec = c === null ? null : edgeOf(c, level)
+    const wants = (ea === null ? 0 : 1) | (eb === null ? 0 : 2) | (ec === null ? 0 : 4)
+    if (wants === 0) return
+    attach(y, this.nodeFor(y, a, b, c, ea, eb, ec, s, scalarMask, wants, level))
+  }
+
+  private nodeFor(
+    y: TensorCore, a: TensorCore | null, b: TensorCore | null, c: TensorCore | null,
+    ea: Node | null, eb: Node | null, ec: Node | null, s: Scalars, scalarMask: number, wants: number, level: Level | null,
+  ): ElementwiseNode {
+    const edges = this.arity === 1 ? [ea] : this.arity === 2 ? [ea, eb] : [ea, eb, ec]
+    const na = ea === null ? 0 : a!.outputNr
+    const nb = eb === null ? 0 : b!.outputNr
+    const nc = ec === null ? 0 : c!.outputNr
+    const node = new ElementwiseNode(this, edges, (na | nb | nc) === 0 ? null : [na, nb, nc], y, s, scalarMask)
+    const saves = this.saveMask(wants, scalarMask)
+    if (level !== null) {
+      if (saves & 1) node.a = SavedTensor.input(lower(a!, level))
+      if (saves & 2) node.b = SavedTensor.input(lower(b!, level))
+      if (saves & 4) node.c = SavedTensor.input(lower(c!, level))
+      if (saves & 8) node.y = SavedTensor.input(lower(y, level))
+    } else {
+      if (saves & 1) node.a = SavedTensor.input(a!)
+      if (saves & 2) node.b = SavedTensor.input(b!)
+      if (saves & 4) node.c = SavedTensor.input(c!)
+      if (saves & 8) node.y = SavedTensor.output(y, node)
+    }
+    return node
+  }
+
+  /** What must be saved when the inputs in `wants` need gradients. */
+  saveMask(wants: number, scalarMask: number): number {
+    const key = wants * 8 + scalarMask
+    let mask = this.saveMasks[key]
+    if (mask === undefined) {
+      mask = 0
+      for (let i = 0; i < this.arity; i++) if (wants & (1 << i)) mask |= this.plan(i, scalarMask).mask
+      this.saveMasks[key] = mask
+    }
+    return mask
+  }
+
+  /** The rule of input i, traced on placeholders. */
+  plan(i: number, scalarMask: number): Plan {
+    const key = i * 8 + scalarMask
+    return (this.plans[key] ??= this.trace(i, scalarMask))
+  }
+
+  private trace(i: number, scalarMask: number): Plan {
+    const rule = this.record.vjp?.[i]
+    if (rule === null || rule === undefined) throw new ArgumentError(`${this.name} has no gradient for input ${i}`, { op: this.name })
+    const g = input(0)
+    let s = 0
+    const operands = Array.from({ length: SLOTS - 1 }, (_, k) => (k < this.arity && scalarMask & (1 << k) ? scalar(s++) : input(1 + k)))
+    const params = Array.from({ length: this.record.scalars ?? 0 }, () => scalar(s++))
+    const traced = rule<Scalar>(g, { a: operands[0]!, b: operands[1]!, c: operands[2]!, y: input(1 + Y), s: params })
+    const seen = new Set<number>()
+    collectInputs(traced, seen)
+    const uses = [...seen].filter((k) => k > 0).sort((x, y) => x - y)
+    const place = new Map(uses.map((k, n) => [k, n + 1] as const))
+    return {
+      identity: traced === g,
+      uses: uses.map((k) => k - 1),
+      mask: uses.reduce((m, k) => m | (1 << (k - 1)), 0),
+      expression: renumber(traced, place, new Map()),
+      kernels: new Map(),
+    }
+  }
+
+  /** The fused gradient kernel of a plan for these dtypes. */
+  backward(plan: Plan, types: readonly DTypeInfo[], out: DTypeInfo): Kernel {
+    let key = out.code
+    for (const t of types) key = key * 8 + t.code
+    let hit = plan.kernels.get(key)
+    if (hit === undefined) {
+      const wide = types.some((t) => t.name === 'float64') || out.name === 'float64'
+      const compute = wide ? 'float64' : 'float32'
+      const s = (this.record.scalars ?? 0) + 3
+      hit = kernel(new Program([plan.expression], [out.name], types.map((t) => t.name), countScalars(plan.expression, s), compute))
+      plan.kernels.set(key, hit)
+    }
+    return hit
+  }
+
+  // --- transforms -------------------------------------------------------------------------------------------------------
+
+  private again(args: readonly unknown[], s: Scalars): TensorCore {
+    const x = args as (TensorCore | number)[]
+    return this.arity === 1 ? this.call1(x[0] as TensorCore, s) : this.arity === 2 ? this.call2(x[0]!, x[1]!, s) : this.call3(x[0]!, x[1]!, x[2]!, s)
+  }
+
+  private atLevel(args: readonly (TensorCore | number | boolean)[], s: Scalars): TensorCore {
+    const level = topLevel(args)!
+    if (level.kind === 'batch') return this.batched(args, s, level)
+    const inner = lower(args, level)
+    const value = this.again(inner, s)
+    let scalarMask = 0
+    const numbers: number[] = []
+    args.forEach((x, i) => {
+      if (x instanceof TensorCore) return
+      scalarMask |= 1 << i
+      numbers.push(Number(x))
+    })
+    const all = numbers.length === 0 ? s : [...numbers, ...(s ?? [])]
+    if (level.kind === 'reverse') {
+      const y = wrap(level, value)
+      const at = (i: number): TensorCore | null => (args[i] instanceof TensorCore ? (args[i] as TensorCore) : null)
+      if (modes.grad && this.differentiable) this.track(y, at(0), at(1), at(2), all, scalarMask, level)
+      return y
+    }
+    let tangent: Tensor | null = null
+    if (this.differentiable && value.dt.category === 2) {
+      args.forEach((x, i) => {
+        if (!(x instanceof TensorCore) || x.wrap === null || x.wrap.level !== level || x.wrap.tangent === null) return
+        const rule = this.record.vjp![i]
+        if (rule === null || rule === undefined) return
+        let t = x.wrap.tangent as Tensor
+        if (!sameShape(t.layout.shape, value.layout.shape)) t = t.expand(value.layout.shape)
+        if (t.dt !== value.dt) t = t.to(value.dt.name)
+        const v = inner as unknown as Tensor[]
+        const term = rule<Tensor>(t, { a: v[0]!, b: v[1]!, c: v[2]!, y: value as Tensor, s: s ?? [] })
+        tangent = tangent === null ? term : tangent.add(term)
+      })
+    }
+    return wrap(level, value, tangent)
+  }
+
+  private batched(args: readonly (TensorCore | number | boolean)[], s: Scalars, level: Level): TensorCore {
+    const rank = Math.max(...args.map((x) => (x instanceof TensorCore ? x.layout.rank : 0)))
+    const inner = args.map((x) => {
+      if (!(x instanceof TensorCore) || x.wrap === null || x.wrap.level !== level) return x
+      let v = x.wrap.value as Tensor
+      if (x.wrap.dim !== 0) v = v.movedim(x.wrap.dim, 0)
+      // The batch dim stays in front of the dims that broadcasting would add.
+      for (let k = x.layout.rank; k < rank; k++) v = v.unsqueeze(1)
+      return v
+    })
+    return wrap(level, this.again(inner, s), null, 0)
+  }
+
+  // --- in place ---------------------------------------------------------------------------------------------------------
+
+  /** Overwrites `a` with the result. */
+  inPlace(a: TensorCore, rest: readonly (TensorCore | number | boolean)[], s: Scalars): TensorCore {
+    const name = `${this.name}_`
+    if (!(a instanceof TensorCore)) throw refuse(name, a, 'argument 0')
+    if (modes.trouble !== null) raiseTrouble()
+    if (topLevel([a, ...rest]) !== null) throw new ArgumentError(`${name}: in-place operations on tensors inside a transform are not supported; use ${this.name}`, { op: name })
+    const args: (TensorCore | number | boolean)[] = [a, ...rest]
+    let scalarMask = 0
+    const numbers: number[] = []
+    const tensors: TensorCore[] = []
+    args.forEach((x, i) => {
+      if (x instanceof TensorCore) tensors.push(x)
+      else if (typeof x === 'number' || typeof x === 'boolean') {
+        scalarMask |= 1 << i
+        numbers.push(Number(x))
+      } else throw refuse(name, x, `argument ${i}`)
+    })
+    let shape = a.layout.shape
+    for (const t of tensors) shape = broadcast(shape, t.layout.shape, name)
+    if (!sameShape(shape, a.layout.shape)) {
+      throw new ShapeError(`${name}: output with shape ${show(a.layout.shape)} doesn't match the broadcast shape ${show(shape)}`, { op: name, shapes: [a.layout.shape, shape] })
+    }
+    const promoted = this.promoteAll(args)
+    const result = this.resultOf(promoted)
+    if (result.category > a.dt.category) {
+      throw new DTypeError(`${name}: result type ${result.name} can't be cast to the desired output type ${a.dt.name}; use ${this.name} instead`, { op: name, dtypes: [result.name, a.dt.name] })
+    }
+    const recording = modes.grad && this.differentiable && a.dt.category === 2 && tensors.some((t) => needs(t, null))
+    checkInPlace(name, a, recording)
+    refuseOverlap(name, a, tensors.slice(1))
+    const all = numbers.length === 0 ? s : [...numbers, ...(s ?? [])]
+    const dt = args.map((x) => (x instanceof TensorCore ? x.dt : null))
+    const k = this.kernelFor(a.dt, this.computeOf(promoted, result), scalarMask, dt[0]!, dt[1] ?? null, dt[2] ?? null)
+    if (!recording) {
+      runInto(k, [a], tensors, all)
+      bump(a, name)
+      return a
+    }
+    const at = (i: number): TensorCore | null => (args[i] instanceof TensorCore ? (args[i] as TensorCore) : null)
+    const edges = [edgeOf(a, null), at(1) === null ? null : edgeOf(at(1)!, null), at(2) === null ? null : edgeOf(at(2)!, null)] as const
+    const wants = edges.reduce((m, e, i) => m | (e === null ? 0 : 1 << i), 0)
+    // A rule that reads the overwritten operand gets a copy, with the operand's old history.
+    const before = this.saveMask(wants, scalarMask) & 1 ? copyOf(a) : a
+    runInto(k, [a], tensors, all)
+    bump(a, name)
+    const sameTensor = (t: TensorCore | null): TensorCore | null => (t === a ? before : t)
+    const node = this.nodeFor(a, before, sameTensor(at(1)), sameTensor(at(2)), edges[0], edges[1], edges[2], all, scalarMask, wants, null)
+    rebase(a, node)
+    return a
+  }
+}
+
+function copyOf(a: TensorCore): TensorCore {
+  const copy = cloneContiguous(a, null)
+  copy.node = a.node
+  copy.outputNr = a.outputNr
+  copy.rg = a.rg
+  return copy
+}
+
+/** Refuses destinations whose elements share places, and operands that overlap the destination without being it. */
+export function refuseOverlap(op: string, a: TensorCore, others: readonly TensorCore[]): void {
+  if (a.layout.overlapping) {
+    throw new ArgumentError(`${op}: unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor before performing the operation.`, { op })
+  }
+  for (const b of others) {
+    if (b.storage !== a.storage || b.layout === a.layout) continue
+    if (b.layout.offset === a.layout.offset && sameShape(b.layout.shape, a.layout.shape) && sameShape(b.layout.strides, a.layout.strides)) continue
+    if (b.layout.offset < a.layout.end && a.layout.offset < b.layout.end) {
+      throw new ArgumentError(`${op}: unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. Please clone() the tensor before performing the operation.`, { op })
+    }
+  }
+}
+
+function collectInputs(e: Scalar, into: Set<number>, seen: Set<Scalar> = new Set()): void {
+  if (seen.has(e)) return
+  seen.add(e)
+  if (e.op === 'input') into.add(e.value)
+  for (const a of e.args) collectInputs(a, into, seen)
+}
+
+function renumber(e: Scalar, place: ReadonlyMap<number, number>, done: Map<Scalar, Scalar>): Scalar {
+  const hit = done.get(e)
+  if (hit !== undefined) return hit
+  const made = e.op === 'input' ? input(place.get(e.value) ?? 0) : e.args.length === 0 ? e : Scalar.make(e.op, e.args.map((a) => renumber(a, place, done)), e.value)
+  done.set(e, made)
+  return made
+}
+
+/** One more than the highest scalar an expression reads, at most `limit`. */
+function countScalars(e: Scalar, limit: number): number {
+  let n = 0
+  const seen = new Set<Scalar>()
+  const visit = (x: Scalar): void => {
+    if (seen.has(x)) return
+    seen.add(x)
+    if (x.op === 'scalar') n = Math.max(n, x.value + 1)
+    x.args.forEach(visit)
+  }
+  visit(e)
+  return Math.min(n, limit)
+}
+
+/** A recorded elementwise operation. */
+export class ElementwiseNode extends Node {
+  readonly op: ElementwiseOp
+  readonly s: Scalars
+  readonly scalarMask: number
+  a: SavedTensor | null = null
+  b: SavedTensor | null = null
+  c: SavedTensor | null = null
+  y: SavedTensor | null = null
+  private live = true
+
+  constructor(op: ElementwiseOp, edges: (Node | null)[], nrs: readonly number[] | null, y: TensorCore, s: Scalars, scalarMask: number) {
+    super(edges, nrs, y.layout.shape, y.dt)
+    this.op = op
+    this.s = s
+    this.scalarMask = scalarMask
+  }
+
+  name(): string {
+    return this.op.record.node ?? `${this.op.name[0]!.toUpperCase()}${this.op.name.slice(1)}Backward0`
+  }
+
+  private saved(slot: number): SavedTensor {
+    const s = slot === 0 ? this.a : slot === 1 ? this.b : slot === 2 ? this.c : this.y
+    if (s === null) throw freed(this)
+    return s
+  }
+
+  run(g: TensorCore, _gs: null, task: Task): void {
+    const { edges, op } = this
+    for (let i = 0; i < edges.length; i++) {
+      const next = edges[i]!
+      if (!task.wants(next)) continue
+      const plan = op.plan(i, this.scalarMask)
+      if (plan.identity) task.out[i] = g
+      else if (task.createGraph) task.out[i] = this.rule(i, g as Tensor)
+      else task.out[i] = this.fused(plan, g, this.nrs === null ? next.dt : next.meta(this.nrs[i]!).dt, task)
+    }
+  }
+
+  private fused(plan: Plan, g: TensorCore, out: DTypeInfo, task: Task): TensorCore {
+    const { uses } = plan
+    const to = out.category === 2 ? out : g.dt
+    const s = this.s === null ? null : this.s
+    if (uses.length === 0) {
+      const k = this.op.backward(plan, [g.dt], to)
+      return run1(k, g, take(s, k), task.area)
+    }
+    const first = this.saved(uses[0]!)
+    first.check(this)
+    if (uses.length === 1) {
+      const k = this.op.backward(plan, [g.dt, first.dt], to)
+      return run2(k, g, first, take(s, k), task.area)
+    }
+    const ins: ArrayLike[] = [g, first]
+    for (let j = 1; j < uses.length; j++) {
+      const more = this.saved(uses[j]!)
+      more.check(this)
+      ins.push(more)
+    }
+    const k = this.op.backward(plan, ins.map((x) => x.dt), to)
+    return run(k, ins, take(s, k), task.area)
+  }
+
+  private rule(i: number, g: Tensor): Tensor {
+    const plan = this.op.plan(i, this.scalarMask)
+    for (const slot of plan.uses) this.saved(slot)
+    let n = 0
+    const operand = (slot: number, saved: SavedTensor | null): Tensor =>
+      (slot < this.op.arity && this.scalarMask & (1 << slot) ? this.s![n++] : saved?.unpack(this)) as Tensor
+    const a = operand(0, this.a)
+    const b = operand(1, this.b)
+    const c = operand(2, this.c)
+    const s = this.s === null ? [] : this.s.slice(n)
+    return this.op.record.vjp![i]!<Tensor>(g, { a, b, c, y: this.y?.unpack(this) as Tensor, s })
+  }
+
+  override release(): void {
+    if (!this.live) return
+    this.live = false
+    this.a = this.b = this.c = this.y = null
+  }
+}
+
+function take(s: Scalars, k: Kernel): Scalars {
+  const n = k.program.scalars
+  return n === 0 || s === null ? null : s.length === n ? s : s.slice(0, n)
+}
+
+/** Operations as functions carry their record, for methods, in-place forms, `fuse` and tests. */
+export interface HasOp {
+  readonly op: ElementwiseOp
+}
+/** An elementwise function of one tensor. */
+export type Unary = ((x: Tensor) => Tensor) & HasOp
+/** An elementwise function of two operands, broadcast together. */
+export type Binary = ((a: Tensor, b: TensorOrNumber) => Tensor) & HasOp
+/** An elementwise function of three operands, broadcast together. */
+export type Ternary = ((a: Tensor, b: TensorOrNumber, c: TensorOrNumber) => Tensor) & HasOp
+
+/** Declares an elementwise operation of one tensor. */
+// @__NO_SIDE_EFFECTS__
+export function unary(name: string, record: ElementwiseRecord): Unary {
+  const op = new ElementwiseOp(name, 1, record)
+  return Object.assign((x: Tensor): Tensor => op.call1(x, null) as Tensor, { op })
+}
+
+/** Declares an elementwise operation of two operands. */
+// @__NO_SIDE_EFFECTS__
+export function binary(name: string, record: ElementwiseRecord): Binary {
+  const op = new ElementwiseOp(name, 2, record)
+  return Object.assign((a: Tensor, b: TensorOrNumber): Tensor => op.call2(a, b, null) as Tensor, { op })
+}
+
+/** Declares an elementwise operation of three operands. */
+// @__NO_SIDE_EFFECTS__
+export function ternary(name: string, record: ElementwiseRecord): Ternary {
+  const op = new ElementwiseOp(name, 3, record)
+  return Object.assign((a: Tensor, b: TensorOrNumber, c: TensorOrNumber): Tensor => op.call3(a, b, c, null) as Tensor, { op })
+}
+
+/** An elementwise function of one tensor and parameters. */
+export type Parametric<A extends unknown[]> = ((x: Tensor, ...args: A) => Tensor) & HasOp & { readonly inPlace: (x: Tensor, ...args: A) => Tensor }
+
+/** Declares an elementwise operation of one tensor with parameters; `scalars` turns them into run-time scalars. */
+// @__NO_SIDE_EFFECTS__
+export function parametric<A extends unknown[]>(name: string, record: ElementwiseRecord, scalars: (...args: A) => readonly number[]): Parametric<A> {
+  const op = new ElementwiseOp(name, 1, record)
+  return Object.assign((x: Tensor, ...args: A): Tensor => op.call1(x, scalars(...args)) as Tensor, {
+    op,
+    inPlace: (x: Tensor, ...args: A): Tensor => op.inPlace(x, [], scalars(...args)) as Tensor,
+  })
+}

@@ -1,0 +1,379 @@
+/**
+ * Operations that aren't elementwise: views, reductions, products, indexing. A record states the forward on plain arrays and
+ * one gradient rule per input in public ops; recording, forward mode and batching are derived here.
+ */
+import type { Task } from '../autograd/engine.ts'
+import { type Level, lower, topLevel, withLevel, wrap } from '../autograd/levels.ts'
+import { modes, raiseTrouble } from '../autograd/modes.ts'
+import { type Creation, freed, leafOf, Node, type OutputMeta, SavedTensor } from '../autograd/node.ts'
+import { asView, attach, edgeOf } from '../autograd/record.ts'
+import { differentiate } from '../autograd/run.ts'
+import type { Tensor } from '../fluent.ts'
+import { Layout } from '../layout.ts'
+import type { Owner } from '../memory/storage.ts'
+import { sameShape, type Shape } from '../shape.ts'
+import { empty, refuse, TensorCore } from '../tensor.ts'
+
+/** In a rule's `reads`: output k of the operation, as `OUT - k`. Inputs are 0, 1, … */
+export const OUT = -1
+
+/** What a rule may read besides the gradient. Reading a tensor that the rule didn't declare throws. */
+export interface Context<P> {
+  /** A saved input. */
+  in(i: number): Tensor
+  /** A saved output. */
+  out(i?: number): Tensor
+  /** The parameters of the call. */
+  readonly p: P
+  /** The shape an input had; needs no saving. */
+  shapeOf(i: number): Shape
+  /** Does input i need a gradient in this pass? */
+  wants(i: number): boolean
+  /** Shared by the rules of one run: computed by the first that asks. */
+  shared<T>(make: () => T): T
+}
+
+/** The gradient of one input, in public ops, linear in `g`. */
+export interface VjpRule<P> {
+  readonly reads: readonly number[]
+  /** `g` is the gradient of output 0; `gs` of all outputs (null: undefined). */
+  of(g: Tensor, c: Context<P>, gs: readonly (Tensor | null)[]): Tensor | null
+}
+
+/** A rule that reads the listed inputs (and outputs, as `OUT`). */
+export function vjp<P>(reads: readonly number[], of: VjpRule<P>['of']): VjpRule<P> {
+  return { reads, of }
+}
+
+/** A batched call: values with the batch somewhere, and where (-1: not batched). */
+export interface Batched<P> {
+  readonly x: readonly Tensor[]
+  readonly dims: readonly number[]
+  readonly size: number
+  readonly p: P
+}
+
+/** The declaration of an operation. P: its parameters. */
+export interface GeneralRecord<P> {
+  /** torch's node name. */
+  readonly node: string | ((p: P) => string)
+  /** The results, without recording. Allocate first, then read addresses. */
+  forward(x: readonly TensorCore[], p: P, owner: Owner | null): TensorCore | TensorCore[]
+  /** One rule per input (null: no gradient), or a function from the input's index; absent: not differentiable. */
+  readonly vjp?: readonly (VjpRule<P> | null)[] | ((i: number) => VjpRule<P>)
+  /**
+   * Forward mode: 'linear' in all differentiable inputs together, 'multilinear' in each, or a rule of its own.
+   * Absent: derived from the gradient rules.
+   */
+  readonly jvp?: 'linear' | 'multilinear' | ((tangents: readonly (Tensor | null)[], c: Context<P>) => Tensor)
+  /** The whole batch in one call; absent: a loop over examples. The result has the batch in dim 0. */
+  readonly batch?: (b: Batched<P>) => Tensor | Tensor[] | undefined
+  /** The results share the first input's elements, made this way. */
+  readonly view?: Creation
+}
+
+export class GeneralOp<P> {
+  readonly name: string
+  readonly record: GeneralRecord<P>
+
+  constructor(name: string, record: GeneralRecord<P>) {
+    this.name = name
+    this.record = record
+  }
+
+  /** Runs the operation; one result or a list, as the record's forward gives. */
+  call(x: readonly TensorCore[], p: P): TensorCore | TensorCore[] {
+    if (modes.trouble !== null) raiseTrouble()
+    let owner: Owner | null = null
+    let wrapped = false
+    let tracked = false
+    for (let i = 0; i < x.length; i++) {
+      const t = x[i]!
+      if (!(t instanceof TensorCore)) throw refuse(this.name, t, `argument ${i}`)
+      if (t.wrap !== null) wrapped = true
+      if (t.rg || t.viewMeta !== null) tracked = true
+      owner ??= t.storage.owner
+    }
+    if (wrapped) return this.atLevel(x, p)
+    const y = this.record.forward(x, p, owner)
+    if (this.record.view !== undefined && owner === null) this.markViews(x[0]!, y, this.record.view)
+    if (tracked && modes.grad && this.record.vjp !== undefined) this.track(x, p, y, null)
+    return y
+  }
+
+  /** `call` for records with one result. */
+  one(x: readonly TensorCore[], p: P): Tensor {
+    return this.call(x, p) as Tensor
+  }
+
+  private markViews(of: TensorCore, y: TensorCore | TensorCore[], creation: Creation): void {
+    const kind: Creation = creation === 'default' || !modes.grad ? (modes.inference ? 'inference' : modes.grad || !(of.rg || of.viewMeta?.base.rg) ? creation : 'noGrad') : creation
+    if (Array.isArray(y)) for (const v of y) asView(v, of, kind)
+    else if (y !== of) asView(y, of, kind)
+  }
+
+  rule(i: number): VjpRule<P> | null {
+    const rules = this.record.vjp!
+    return typeof rules === 'function' ? rules(i) : (rules[i] ?? null)
+  }
+
+  private track(x: readonly TensorCore[], p: P, y: TensorCore | TensorCore[], level: Level | null): void {
+    const edges: (Node | null)[] = new Array(x.length)
+    let nrs: number[] | null = null
+    let any = false
+    for (let i = 0; i < x.length; i++) {
+      const t = x[i]!
+      const e = t.dt.category === 2 && this.rule(i) !== null ? edgeOf(t, level) : null
+      edges[i] = e
+      if (e === null) continue
+      any = true
+      if (t.outputNr !== 0) (nrs ??= new Array<number>(x.length).fill(0))[i] = t.outputNr
+    }
+    if (!any) return
+    const ys = Array.isArray(y) ? y : [y]
+    if (!ys.some((o) => o.dt.category === 2)) return
+    const node = new GeneralNode(this, edges, nrs, ys, x, p, level)
+    for (let i = 0; i < ys.length; i++) if (ys[i]!.dt.category === 2) attach(ys[i]!, node, i)
+  }
+
+  // --- transforms -------------------------------------------------------------------------------------------------------
+
+  private atLevel(x: readonly TensorCore[], p: P): TensorCore | TensorCore[] {
+    const level = topLevel(x)!
+    if (level.kind === 'batch') return this.batched(x, p, level)
+    const inner = lower(x, level)
+    const value = this.call(inner, p)
+    if (level.kind === 'reverse') {
+      const y = Array.isArray(value) ? value.map((v) => wrap(level, v)) : wrap(level, value)
+      if (modes.grad && this.record.vjp !== undefined) this.track(x, p, y, level)
+      return y
+    }
+    const tangents = x.map((t) => (t.wrap !== null && t.wrap.level === level ? (t.wrap.tangent as Tensor | null) : null))
+    const dual = this.record.vjp !== undefined && tangents.some((t) => t !== null) ? this.tangents(inner, p, value, tangents) : null
+    if (!Array.isArray(value)) return wrap(level, value, value.dt.category === 2 ? (dual?.[0] ?? null) : null)
+    return value.map((v, i) => wrap(level, v, v.dt.category === 2 ? (dual?.[i] ?? null) : null))
+  }
+
+  /** The tangents of the results, one per result. */
+  private tangents(x: readonly TensorCore[], p: P, y: TensorCore | TensorCore[], t: readonly (Tensor | null)[]): (Tensor | null)[] {
+    const { jvp } = this.record
+    const list = (r: TensorCore | TensorCore[]): Tensor[] => (Array.isArray(r) ? r : [r]) as Tensor[]
+    const usable = t.map((ti, i) => (this.rule(i) === null ? null : ti))
+    if (jvp === 'linear') {
+      return list(this.call(x.map((xi, i) => (this.rule(i) === null ? xi : (usable[i] ?? (xi as Tensor).mul(0).detach()))), p))
+    }
+    if (jvp === 'multilinear') {
+      let sum: Tensor[] | null = null
+      usable.forEach((ti, i) => {
+        if (ti === null) return
+        const term = list(this.call(x.map((xi, j) => (j === i ? ti : xi)), p))
+        sum = sum === null ? term : sum.map((s, k) => s.add(term[k]!))
+      })
+      return sum ?? []
+    }
+    const ys = list(y)
+    if (jvp !== undefined) return [jvp(usable, new PlainContext(x as Tensor[], ys, p))]
+    return this.doubleVjp(x as Tensor[], ys, p, usable)
+  }
+
+  /** J·t from the gradient rules alone: u ↦ Jᵀu is linear, so the gradient of ⟨Jᵀu, t⟩ with respect to u is J·t. */
+  private doubleVjp(x: readonly Tensor[], ys: readonly Tensor[], p: P, t: readonly (Tensor | null)[]): (Tensor | null)[] {
+    return withLevel('reverse', 0, (level) => {
+      const us = ys.map((y) => {
+        if (y.dt.category !== 2) return null
+        const u = wrap(level, y.mul(0).detach()) as Tensor
+        u.rg = true
+        leafOf(u)
+        return u
+      })
+      const c = new PlainContext(x, ys, p)
+      let inner: Tensor | null = null
+      t.forEach((ti, i) => {
+        const g = ti === null ? null : this.rule(i)!.of(us[0]!, c, us)
+        if (g === null) return
+        const term = g.mul(ti!).sum()
+        inner = inner === null ? term : (inner as Tensor).add(term)
+      })
+      const wanted = us.filter((u) => u !== null)
+      const none = us.map(() => null)
+      if (inner === null || (inner as TensorCore).wrap?.level !== level) return none
+      const made = differentiate([inner], wanted, { gradOutputs: null, keepGraph: true, createGraph: true, level })
+      let k = 0
+      return us.map((u) => (u === null ? null : (made[k++] as Tensor | null)))
+    })
+  }
+
+  private batched(x: readonly TensorCore[], p: P, level: Level): TensorCore | TensorCore[] {
+    const values = x.map((t) => (t.wrap !== null && t.wrap.level === level ? t.wrap.value : t)) as Tensor[]
+    const dims = x.map((t) => (t.wrap !== null && t.wrap.level === level ? t.wrap.dim : -1))
+    const made = this.record.batch?.({ x: values, dims, size: level.size, p })
+    if (made !== undefined) return Array.isArray(made) ? made.map((m) => wrap(level, m)) : wrap(level, made)
+    const rows: (TensorCore | TensorCore[])[] = []
+    for (let b = 0; b < level.size; b++) {
+      rows.push(this.call(values.map((v, i) => (dims[i] === -1 ? v : v.select(dims[i]!, b))), p))
+    }
+    const first = rows[0]!
+    if (!Array.isArray(first)) return wrap(level, stackRows(rows as Tensor[]))
+    return first.map((_, k) => wrap(level, stackRows(rows.map((r) => (r as Tensor[])[k]!))))
+  }
+}
+
+function stackRows(rows: readonly Tensor[]): Tensor {
+  return rows[0]!.unsqueeze(0).catWith(rows.slice(1).map((r) => r.unsqueeze(0)), 0)
+}
+
+/** Rules outside of a recorded node: everything is at hand. */
+class PlainContext<P> implements Context<P> {
+  readonly p: P
+  private readonly x: readonly Tensor[]
+  private readonly y: readonly Tensor[]
+  private memo: { value: unknown } | null = null
+
+  constructor(x: readonly Tensor[], y: readonly Tensor[], p: P) {
+    this.x = x
+    this.y = y
+    this.p = p
+  }
+  in(i: number): Tensor {
+    return this.x[i]!
+  }
+  out(i = 0): Tensor {
+    return this.y[i]!
+  }
+  shapeOf(i: number): Shape {
+    return this.x[i]!.layout.shape
+  }
+  wants(): boolean {
+    return true
+  }
+  shared<T>(make: () => T): T {
+    return (this.memo ??= { value: make() }).value as T
+  }
+}
+
+/** A recorded operation with its saved tensors by position: inputs from 0 up, outputs from OUT down. */
+export class GeneralNode<P> extends Node implements Context<P> {
+  readonly op: GeneralOp<P>
+  readonly p: P
+  private readonly shapes: readonly Shape[]
+  private saved: Map<number, SavedTensor> | null = null
+  private live = true
+  private memo: { value: unknown } | null = null
+
+  constructor(op: GeneralOp<P>, edges: (Node | null)[], nrs: readonly number[] | null, ys: readonly TensorCore[], x: readonly TensorCore[], p: P, level: Level | null) {
+    super(edges, nrs, ys[0]!.layout.shape, ys[0]!.dt)
+    this.op = op
+    this.p = p
+    this.shapes = x.map((t) => t.layout.shape)
+    if (ys.length > 1) this.metas = ys.map((y): OutputMeta => ({ shape: y.layout.shape, dt: y.dt }))
+    for (let i = 0; i < edges.length; i++) {
+      if (edges[i] === null) continue
+      for (const slot of op.rule(i)!.reads) {
+        const map = (this.saved ??= new Map())
+        if (map.has(slot)) continue
+        const t = slot >= 0 ? x[slot] : ys[OUT - slot]
+        if (t === undefined) continue
+        map.set(slot, slot >= 0 || level !== null || t.dt.category !== 2 ? SavedTensor.input(level === null ? t : lower(t, level)) : saveOutput(t, this, OUT - slot))
+      }
+    }
+  }
+
+  name(): string {
+    const { node } = this.op.record
+    return typeof node === 'string' ? node : node(this.p)
+  }
+
+  private read(slot: number): Tensor {
+    if (!this.live) throw freed(this)
+    const s = this.saved?.get(slot)
+    if (s === undefined) throw new TypeError(`internal: ${this.name()} reads ${slot < 0 ? `output ${OUT - slot}` : `input ${slot}`}, which its rule doesn't declare`)
+    return s.unpack(this) as Tensor
+  }
+  in(i: number): Tensor {
+    return this.read(i)
+  }
+  out(i = 0): Tensor {
+    return this.read(OUT - i)
+  }
+  shapeOf(i: number): Shape {
+    return this.shapes[i]!
+  }
+  wants(i: number): boolean {
+    return this.running!.wants(this.edges[i]!)
+  }
+  shared<T>(make: () => T): T {
+    return (this.memo ??= { value: make() }).value as T
+  }
+
+  private running: Task | null = null
+
+  run(g: TensorCore | null, gs: readonly (TensorCore | null)[] | null, task: Task): void {
+    this.running = task
+    if (this.saved !== null && !this.live) throw freed(this)
+    try {
+      const all = (gs ?? [g]) as readonly (Tensor | null)[]
+      for (let i = 0; i < this.edges.length; i++) {
+        if (!task.wants(this.edges[i]!)) continue
+        task.out[i] = this.op.rule(i)!.of(all[0]!, this, all)
+      }
+    } finally {
+      this.running = null
+      this.memo = null
+    }
+  }
+
+  override release(): void {
+    this.live = false
+    if (this.saved !== null) this.saved.clear()
+  }
+}
+
+/** Outputs are attached after the node exists, so their place in it is given here. */
+function saveOutput(t: TensorCore, node: Node, nr: number): SavedTensor {
+  t.outputNr = nr
+  return SavedTensor.output(t, node)
+}
+
+/** Declares an operation. The public function wraps `one` or `call` with its own signature. */
+// @__NO_SIDE_EFFECTS__
+export function general<P>(name: string, record: GeneralRecord<P>): GeneralOp<P> {
+  return new GeneralOp(name, record)
+}
+
+/** The declaration of a view: how the layout changes, and the gradient's way back. */
+export interface ViewRecord<P> {
+  readonly node: string | ((p: P) => string)
+  layout(l: Layout, p: P): Layout
+  /** The gradient of the viewed tensor, given that of the view. */
+  vjp(g: Tensor, c: Context<P>): Tensor
+  readonly batch?: (b: Batched<P>) => Tensor | undefined
+}
+
+/** Declares a view: the result shares the input's elements. */
+// @__NO_SIDE_EFFECTS__
+export function view<P>(name: string, record: ViewRecord<P>): GeneralOp<P> {
+  return new GeneralOp<P>(name, {
+    node: record.node,
+    forward: (x, p) => new TensorCore(x[0]!.storage, record.layout(x[0]!.layout, p), x[0]!.dt),
+    vjp: [vjp([], (g, c) => record.vjp(g, c))],
+    jvp: 'linear',
+    view: 'default',
+    ...(record.batch === undefined ? {} : { batch: record.batch }),
+  })
+}
+
+/** The value with its batch dim in front; unbatched ones get a batch dim of size 1. */
+export function inFront(b: { readonly x: readonly Tensor[]; readonly dims: readonly number[] }, i: number): Tensor {
+  const dim = b.dims[i]!
+  return dim === -1 ? b.x[i]!.unsqueeze(0) : dim === 0 ? b.x[i]! : b.x[i]!.movedim(dim, 0)
+}
+
+/** A fresh result of the same shape and dtype as `t`. */
+export function emptyLike(t: TensorCore, owner: Owner | null): TensorCore {
+  return empty(t.layout.contiguous && t.layout.offset === 0 ? t.layout : Layout.of(t.layout.shape), t.dt, owner)
+}
+
+/** Do all shapes agree? */
+export function allSame(shapes: readonly Shape[]): boolean {
+  return shapes.every((s) => sameShape(s, shapes[0]!))
+}

@@ -1,0 +1,153 @@
+/** Copies, conversions and fills, in place and out of it. */
+import { type DType, dtypeInfo } from '../dtype.ts'
+import { ArgumentError, ShapeError, show } from '../errors.ts'
+import type { Task } from '../autograd/engine.ts'
+import { topLevel } from '../autograd/levels.ts'
+import { modes } from '../autograd/modes.ts'
+import { Node } from '../autograd/node.ts'
+import { bump, checkInPlace, edgeOf, needs, rebase } from '../autograd/record.ts'
+import { cast, cloneContiguous, copyInto, copyKernel, fillWith, full, run1, sumTo } from '../execute.ts'
+import type { Tensor } from '../fluent.ts'
+import { refuseOverlap } from '../op/elementwise.ts'
+import { general, type GeneralOp, vjp } from '../op/general.ts'
+import { expandable, sameShape, type Shape } from '../shape.ts'
+import { checkValue, expectTensor, TensorCore } from '../tensor.ts'
+
+const cloneOp: GeneralOp<null> = /* @__PURE__ */ general('clone', {
+  node: 'CloneBackward0',
+  // Dense permuted layouts keep their strides, as torch does.
+  forward: (x, _p, owner) => (x[0]!.storage.ptr < 0 ? cloneContiguous(x[0]!, owner) : run1(copyKernel(x[0]!.dt, x[0]!.dt), x[0]!, null, owner)),
+  vjp: [vjp([], (g) => g)],
+  jvp: 'linear',
+  batch: (b) => (b.dims[0] === 0 ? b.x[0]! : b.x[0]!.movedim(b.dims[0]!, 0)).clone(),
+})
+
+/** A copy with memory of its own, in the graph. @see https://docs.pytorch.org/docs/stable/generated/torch.clone.html */
+export function clone(x: Tensor): Tensor {
+  return cloneOp.one([x], null)
+}
+
+const contiguousOp: GeneralOp<null> = /* @__PURE__ */ general('contiguous', {
+  node: 'CloneBackward0',
+  forward: (x, _p, owner) => cloneContiguous(x[0]!, owner),
+  vjp: [vjp([], (g) => g)],
+  jvp: 'linear',
+  batch: (b) => (b.dims[0] === 0 ? b.x[0]! : b.x[0]!.movedim(b.dims[0]!, 0)).contiguous(),
+})
+
+/** x itself if it is row-major, else a row-major copy. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.contiguous.html */
+export function contiguous(x: Tensor): Tensor {
+  expectTensor('contiguous', x, 'argument 0')
+  return x.layout.contiguous && x.wrap === null ? x : contiguousOp.one([x], null)
+}
+
+const toOp: GeneralOp<{ dtype: DType }> = /* @__PURE__ */ general('to', {
+  node: 'ToCopyBackward0',
+  forward: (x, { dtype }, owner) => cast(x[0]!, dtypeInfo(dtype), owner),
+  // The engine brings gradients back to the dtype of the input.
+  vjp: [vjp([], (g) => g)],
+  jvp: 'linear',
+  batch: (b) => (b.dims[0] === 0 ? b.x[0]! : b.x[0]!.movedim(b.dims[0]!, 0)).to(b.p.dtype),
+})
+
+/** x in another dtype; itself if it already has it. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.to.html */
+export function to(x: Tensor, dtype: DType): Tensor {
+  expectTensor('to', x, 'argument 0')
+  return x.dt === dtypeInfo(dtype) ? x : toOp.one([x], { dtype })
+}
+
+const sumToOp: GeneralOp<{ shape: Shape }> = /* @__PURE__ */ general('sumToSize', {
+  node: 'SumToSizeBackward0',
+  forward: (x, { shape }, owner) => {
+    const made = sumTo(x[0]!, shape, owner)
+    return made === x[0] ? new TensorCore(made.storage, made.layout, made.dt) : made
+  },
+  vjp: [vjp([], (g, c) => g.expand(c.shapeOf(0)))],
+  jvp: 'linear',
+  batch: (b) => {
+    const v = b.dims[0] === 0 ? b.x[0]! : b.x[0]!.movedim(b.dims[0]!, 0)
+    let w = v
+    for (let k = b.p.shape.length; k < v.layout.rank - 1; k++) w = w.sum(1)
+    return w.sumToSize([b.size, ...b.p.shape])
+  },
+})
+
+/** The opposite of expand: sums to `shape`. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.sum_to_size.html */
+export function sumToSize(x: Tensor, shape: Shape): Tensor {
+  expectTensor('sumToSize', x, 'argument 0')
+  if (sameShape(x.layout.shape, shape)) return x
+  if (!expandable(shape, x.layout.shape)) throw new ShapeError(`sumToSize: size ${show(shape)} is not expandable to size ${show(x.layout.shape)}`, { op: 'sumToSize', shapes: [shape, x.layout.shape] })
+  return sumToOp.one([x], { shape })
+}
+
+/** Zeros shaped like x, outside the graph. @see https://docs.pytorch.org/docs/stable/generated/torch.zeros_like.html */
+export function zerosLike(x: Tensor): Tensor {
+  expectTensor('zerosLike', x, 'argument 0')
+  return x.wrap === null ? (full(x.layout.shape, 0, x.dt, null) as Tensor) : (x.detach().ne(x.detach()).to(x.dtype).mul(0) as Tensor)
+}
+
+/** Ones shaped like x, outside the graph. @see https://docs.pytorch.org/docs/stable/generated/torch.ones_like.html */
+export function onesLike(x: Tensor): Tensor {
+  expectTensor('onesLike', x, 'argument 0')
+  return x.wrap === null ? (full(x.layout.shape, 1, x.dt, null) as Tensor) : zerosLike(x).add(1)
+}
+
+/** The history after an in-place overwrite: nothing reaches the old value; `src` (if any) gets the gradient. */
+class OverwriteNode extends Node {
+  private readonly label: string
+
+  constructor(t: TensorCore, src: TensorCore | null, label: string) {
+    super([edgeOf(t, null), src === null ? null : edgeOf(src, null)], [t.node === null ? 0 : t.outputNr, src === null || src.node === null ? 0 : src.outputNr], t.layout.shape, t.dt)
+    this.label = label
+  }
+  name(): string {
+    return this.label
+  }
+  run(g: TensorCore, _gs: null, task: Task): void {
+    task.out[0] = null
+    if (task.wants(this.edges[1] ?? null)) task.out[1] = g
+  }
+}
+
+/** Overwrites x by `write`, with the checks and the history of an in-place operation. */
+export function overwrite(op: string, label: string, x: Tensor, src: TensorCore | null, write: () => void): Tensor {
+  expectTensor(op, x, 'argument 0')
+  if (topLevel(src === null ? [x] : [x, src]) !== null) throw new ArgumentError(`${op}: in-place operations on tensors inside a transform are not supported`, { op })
+  const recording = modes.grad && x.dt.category === 2 && (needs(x, null) || (src !== null && needs(src, null)))
+  checkInPlace(op, x, recording)
+  refuseOverlap(op, x, src === null ? [] : [src])
+  const node = recording ? new OverwriteNode(x, src, label) : null
+  write()
+  bump(x, op)
+  if (node !== null) rebase(x, node)
+  return x
+}
+
+/**
+ * x becomes a copy of `src`, converted and broadcast.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.copy_.html
+ */
+export function copy_(x: Tensor, src: Tensor | number): Tensor {
+  if (typeof src === 'number') return fill_(x, src)
+  expectTensor('copy_', src, 'argument 1')
+  expectTensor('copy_', x, 'argument 0')
+  if (!expandable(src.layout.shape, x.layout.shape)) {
+    throw new ShapeError(`copy_: output with shape ${show(x.layout.shape)} doesn't match the broadcast shape of the source ${show(src.layout.shape)}`, { op: 'copy_', shapes: [x.layout.shape, src.layout.shape] })
+  }
+  return overwrite('copy_', 'CopyBackwards', x, src, () => {
+    if (x !== src) copyInto(x, src)
+  })
+}
+
+/** Every element becomes `value`. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.fill_.html */
+export function fill_(x: Tensor, value: number | boolean): Tensor {
+  expectTensor('fill_', x, 'argument 0')
+  const v = checkValue(value, x.dt, 'fill_')
+  return overwrite('fill_', 'FillBackward0', x, null, () => fillWith(x, v))
+}
+
+/** Every element becomes 0. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.zero_.html */
+export function zero_(x: Tensor): Tensor {
+  return overwrite('zero_', 'ZeroBackward0', x, null, () => fillWith(x, 0))
+}
+

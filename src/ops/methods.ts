@@ -1,0 +1,12 @@
+/** Every operation that is also a method of tensors: `mul(x, y)` is `x.mul(y)`. */
+export * from './activation.ts'
+export * from './arithmetic.ts'
+export * from './comparison.ts'
+export * from './copying.ts'
+export * from './exponential.ts'
+export * from './joining.ts'
+export * from './matmul.ts'
+export * from './reduction.ts'
+export * from './rounding.ts'
+export * from './trigonometric.ts'
+export * from './view.ts'

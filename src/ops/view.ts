@@ -1,0 +1,406 @@
+/** Views: other shapes over the same elements. Every gradient is the inverse view or a scatter into zeros. */
+import { type DTypeInfo, dtypes } from '../dtype.ts'
+import { ArgumentError, IndexError, ShapeError, show } from '../errors.ts'
+import { cloneContiguous, copyInto, fillWith } from '../execute.ts'
+import type { Tensor } from '../fluent.ts'
+import { Layout } from '../layout.ts'
+import { Storage } from '../memory/storage.ts'
+import { type Batched, general, type GeneralOp, view, vjp } from '../op/general.ts'
+import { checkShape, numel, type Shape, wrapDim, wrapDims } from '../shape.ts'
+import { empty, expectTensor, TensorCore } from '../tensor.ts'
+
+/** The batch dim in front: then dims of an example are dims + 1 of the value. */
+function front(b: Batched<unknown>): Tensor {
+  const [dim] = b.dims
+  return dim === 0 ? b.x[0]! : b.x[0]!.movedim(dim!, 0)
+}
+
+/** `shape` with one −1 replaced by what the element count leaves. */
+export function inferShape(shape: Shape, count: number, op: string): number[] {
+  const at = shape.indexOf(-1)
+  if (at < 0) {
+    checkShape(shape, op)
+    if (numel(shape) !== count) throw new ShapeError(`${op}: shape '${show(shape)}' is invalid for input of size ${count}`, { op, shapes: [shape] })
+    return [...shape]
+  }
+  if (shape.indexOf(-1, at + 1) >= 0) throw new ShapeError(`${op}: only one dimension can be inferred, got ${show(shape)}`, { op, shapes: [shape] })
+  const rest = shape.filter((_, i) => i !== at)
+  checkShape(rest, op)
+  const known = numel(rest)
+  if (known === 0) throw new ShapeError(`${op}: cannot reshape tensor of ${count} elements into shape ${show(shape)} because the unspecified dimension size -1 can be any value and is ambiguous`, { op, shapes: [shape] })
+  if (count % known !== 0) throw new ShapeError(`${op}: shape '${show(shape)}' is invalid for input of size ${count}`, { op, shapes: [shape] })
+  return shape.with(at, count / known)
+}
+
+const viewOp: GeneralOp<{ shape: number[]; op: string }> = /* @__PURE__ */ view('view', {
+  node: 'ViewBackward0',
+  layout: (l, { shape, op }) => {
+    const made = l.reshape(shape)
+    if (made === undefined) {
+      throw new ShapeError(`${op}: view size is not compatible with input tensor's size and stride (at least one dimension spans across two contiguous subspaces): ${show(l.shape)} with strides ${show(l.strides)} to ${show(shape)}. Use reshape(…) instead.`, { op, shapes: [l.shape, shape] })
+    }
+    return made
+  },
+  vjp: (g, c) => g.reshape(c.shapeOf(0)),
+  batch: (b) => front(b).reshape([b.size, ...b.p.shape]),
+})
+
+/** The shape given as one array or as numbers. */
+function shapeArgument(first: Shape | number, rest: readonly number[]): Shape {
+  return typeof first === 'number' ? [first, ...rest] : first
+}
+
+/**
+ * The same elements in another shape, sharing memory; one size may be −1.
+ * Errors: ShapeError when the element counts differ or the strides don't allow it.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.view.html
+ */
+export function viewAs(x: Tensor, shape: Shape | number, ...rest: number[]): Tensor {
+  expectTensor('view', x, 'argument 0')
+  return viewOp.one([x], { shape: inferShape(shapeArgument(shape, rest), x.layout.numel, 'view'), op: 'view' })
+}
+export { viewAs as view }
+
+const unsafeView: GeneralOp<{ shape: number[] }> = /* @__PURE__ */ general('reshape', {
+  node: 'UnsafeViewBackward0',
+  forward: (x, { shape }, owner) => {
+    const copy = cloneContiguous(x[0]!, owner)
+    return new TensorCore(copy.storage, Layout.of(shape), copy.dt)
+  },
+  vjp: [vjp([], (g, c) => g.reshape(c.shapeOf(0)))],
+  jvp: 'linear',
+  batch: (b) => front(b).reshape([b.size, ...b.p.shape]),
+})
+
+/**
+ * The same elements in another shape: a view when strides allow it, else a copy. One size may be −1.
+ * Errors: ShapeError when the element counts differ.
+ * @example
+ * tensor([[1, 2], [3, 4]]).reshape([-1]).tolist() // [1, 2, 3, 4]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.reshape.html
+ */
+export function reshape(x: Tensor, shape: Shape | number, ...rest: number[]): Tensor {
+  expectTensor('reshape', x, 'argument 0')
+  const to = inferShape(shapeArgument(shape, rest), x.layout.numel, 'reshape')
+  return x.wrap !== null || x.layout.reshape(to) !== undefined ? viewOrCopy(x, to) : unsafeView.one([x], { shape: to })
+}
+
+function viewOrCopy(x: Tensor, shape: number[]): Tensor {
+  // Inside vmap the value has one more dim, whose strides decide there.
+  if (x.wrap !== null && x.layout.reshape(shape) === undefined) return unsafeView.one([x], { shape })
+  return viewOp.one([x], { shape, op: 'reshape' })
+}
+
+const expandOp: GeneralOp<{ shape: Shape }> = /* @__PURE__ */ view('expand', {
+  node: 'ExpandBackward0',
+  layout: (l, { shape }) => l.expand(shape),
+  vjp: (g, c) => g.sumToSize(c.shapeOf(0)),
+  batch: (b) => {
+    let v = front(b)
+    const rank = b.x[0]!.layout.rank - 1
+    for (let k = rank; k < b.p.shape.length; k++) v = v.unsqueeze(1)
+    return v.expand([b.size, ...b.p.shape])
+  },
+})
+
+/**
+ * Size-1 dims (and new leading dims) repeated without copying; −1 keeps a size.
+ * Errors: ShapeError when a dim that isn't 1 would change.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.expand.html
+ */
+export function expand(x: Tensor, shape: Shape | number, ...rest: number[]): Tensor {
+  expectTensor('expand', x, 'argument 0')
+  return expandOp.one([x], { shape: shapeArgument(shape, rest) })
+}
+
+/** `x` expanded to the shape of `other`. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.expand_as.html */
+export function expandAs(x: Tensor, other: Tensor): Tensor {
+  return expand(x, other.layout.shape)
+}
+
+const permuteOp: GeneralOp<{ order: number[] }> = /* @__PURE__ */ view('permute', {
+  node: 'PermuteBackward0',
+  layout: (l, { order }) => l.permute(order),
+  vjp: (g, { p }) => g.permute(p.order.map((_, i) => p.order.indexOf(i))),
+  batch: (b) => front(b).permute([0, ...b.p.order.map((d) => d + 1)]),
+})
+
+/**
+ * The dims in another order.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.permute.html
+ */
+export function permute(x: Tensor, dims: Shape | number, ...rest: number[]): Tensor {
+  expectTensor('permute', x, 'argument 0')
+  const list = shapeArgument(dims, rest)
+  const order = list.map((d) => wrapDim(d, x.layout.rank, 'permute'))
+  if (order.length !== x.layout.rank || new Set(order).size !== order.length) {
+    throw new ArgumentError(`permute: ${show(list)} is not an order of the ${x.layout.rank} dims of ${show(x.layout.shape)}`, { op: 'permute', shapes: [x.layout.shape] })
+  }
+  return permuteOp.one([x], { order })
+}
+
+const transposeOp: GeneralOp<{ a: number; b: number; t: boolean }> = /* @__PURE__ */ view('transpose', {
+  node: ({ t }) => (t ? 'TBackward0' : 'TransposeBackward0'),
+  layout: (l, { a, b }) => l.transpose(a, b),
+  vjp: (g, { p }) => g.transpose(p.a, p.b),
+  batch: (b) => front(b).transpose(b.p.a + 1, b.p.b + 1),
+})
+
+/** Two dims exchanged. @see https://docs.pytorch.org/docs/stable/generated/torch.transpose.html */
+export function transpose(x: Tensor, dim0: number, dim1: number): Tensor {
+  expectTensor('transpose', x, 'argument 0')
+  if (x.layout.rank === 0) {
+    wrapDim(dim0, 0, 'transpose')
+    wrapDim(dim1, 0, 'transpose')
+    return permuteOp.one([x], { order: [] })
+  }
+  return transposeOp.one([x], { a: wrapDim(dim0, x.layout.rank, 'transpose'), b: wrapDim(dim1, x.layout.rank, 'transpose'), t: false })
+}
+
+/** A matrix transposed; 0- and 1-dim tensors as they are. @see https://docs.pytorch.org/docs/stable/generated/torch.t.html */
+export function t(x: Tensor): Tensor {
+  expectTensor('t', x, 'argument 0')
+  if (x.layout.rank > 2) throw new ShapeError(`t: expects a tensor with <= 2 dimensions, but it is ${x.layout.rank}D; use transpose(…) or permute(…)`, { op: 't', shapes: [x.layout.shape] })
+  return x.layout.rank < 2 ? permuteOp.one([x], { order: x.layout.rank === 1 ? [0] : [] }) : transposeOp.one([x], { a: 0, b: 1, t: true })
+}
+
+/** Dims moved to new places, the others keep their order. @see https://docs.pytorch.org/docs/stable/generated/torch.movedim.html */
+export function movedim(x: Tensor, source: number | readonly number[], destination: number | readonly number[]): Tensor {
+  expectTensor('movedim', x, 'argument 0')
+  const { rank } = x.layout
+  const from = (typeof source === 'number' ? [source] : source).map((d) => wrapDim(d, rank, 'movedim'))
+  const to = (typeof destination === 'number' ? [destination] : destination).map((d) => wrapDim(d, rank, 'movedim'))
+  if (from.length !== to.length || new Set(from).size !== from.length || new Set(to).size !== to.length) {
+    throw new ArgumentError(`movedim: source ${show(from)} and destination ${show(to)} must name as many distinct dims`, { op: 'movedim' })
+  }
+  const order = new Array<number>(rank).fill(-1)
+  from.forEach((d, i) => {
+    order[to[i]!] = d
+  })
+  const rest = order.map((_, d) => d).filter((d) => !from.includes(d))
+  return permuteOp.one([x], { order: order.map((d) => (d < 0 ? rest.shift()! : d)) })
+}
+
+const selectOp: GeneralOp<{ dim: number; index: number }> = /* @__PURE__ */ view('select', {
+  node: 'SelectBackward0',
+  layout: (l, { dim, index }) => l.select(dim, index),
+  vjp: (g, c) => intoZeros(g, c.shapeOf(0), (z) => z.select(c.p.dim, c.p.index)),
+  batch: (b) => front(b).select(b.p.dim + 1, b.p.index),
+})
+
+/** One element of a dim; the dim goes away. @see https://docs.pytorch.org/docs/stable/generated/torch.select.html */
+export function select(x: Tensor, dim: number, index: number): Tensor {
+  expectTensor('select', x, 'argument 0')
+  if (x.layout.rank === 0) throw new IndexError('select: a 0-dim tensor has nothing to select from; use item()', { op: 'select' })
+  const d = wrapDim(dim, x.layout.rank, 'select')
+  x.layout.select(d, index)
+  return selectOp.one([x], { dim: d, index: index < 0 ? index + x.layout.shape[d]! : index })
+}
+
+interface Slice {
+  dim: number
+  start: number
+  length: number
+  step: number
+}
+const sliceOp: GeneralOp<Slice> = /* @__PURE__ */ view('slice', {
+  node: 'SliceBackward0',
+  layout: (l, { dim, start, length, step }) => new Layout(l.shape.with(dim, length), l.strides.with(dim, l.strides[dim]! * step), l.offset + start * l.strides[dim]!),
+  vjp: (g, c) => intoZeros(g, c.shapeOf(0), (z) => sliceOp.one([z], c.p)),
+  batch: (b) => sliceOp.one([front(b)], { ...b.p, dim: b.p.dim + 1 }),
+})
+
+/**
+ * Elements start, start + step, … below end, of one dim; negative positions count from the back, positions are clamped.
+ * @example
+ * tensor([0, 1, 2, 3, 4]).slice(0, 1, 5, 2).tolist() // [1, 3]
+ */
+export function slice(x: Tensor, dim = 0, start?: number | null, end?: number | null, step = 1): Tensor {
+  expectTensor('slice', x, 'argument 0')
+  if (x.layout.rank === 0) throw new IndexError('slice: a 0-dim tensor cannot be sliced', { op: 'slice' })
+  if (!Number.isInteger(step) || step < 1) throw new ArgumentError(`slice: step must be a whole number greater than zero, got ${step}`, { op: 'slice' })
+  const d = wrapDim(dim, x.layout.rank, 'slice')
+  const size = x.layout.shape[d]!
+  const clamped = (v: number): number => {
+    if (!Number.isInteger(v) && Math.abs(v) !== Number.POSITIVE_INFINITY) throw new IndexError(`slice: positions must be whole numbers, got ${v}`, { op: 'slice' })
+    return Math.min(size, Math.max(0, v < 0 ? v + size : v))
+  }
+  const from = clamped(start ?? 0)
+  const to = Math.max(from, clamped(end ?? size))
+  return sliceOp.one([x], { dim: d, start: from, length: Math.ceil((to - from) / step), step })
+}
+
+/** `length` elements of a dim from `start` on. @see https://docs.pytorch.org/docs/stable/generated/torch.narrow.html */
+export function narrow(x: Tensor, dim: number, start: number, length: number): Tensor {
+  expectTensor('narrow', x, 'argument 0')
+  if (x.layout.rank === 0) throw new IndexError('narrow: cannot be applied to a 0-dim tensor', { op: 'narrow' })
+  const d = wrapDim(dim, x.layout.rank, 'narrow')
+  const size = x.layout.shape[d]!
+  if (!Number.isInteger(start) || start < -size || start > size) throw new IndexError(`narrow: start out of range (expected to be in range of [${-size}, ${size}], but got ${start})`, { op: 'narrow' })
+  const from = start < 0 ? start + size : start
+  if (!Number.isInteger(length) || length < 0 || from + length > size) throw new IndexError(`narrow: start (${from}) + length (${length}) exceeds dimension size (${size}).`, { op: 'narrow' })
+  return sliceOp.one([x], { dim: d, start: from, length, step: 1 })
+}
+
+/** Zeros of `shape` with `g` written where `place` looks. */
+function intoZeros(g: Tensor, shape: Shape, place: (zeros: Tensor) => Tensor): Tensor {
+  return scatterView.one([g], { shape, place: (l, dt) => place(new TensorCore(PLACEHOLDER, l, dt) as Tensor).layout })
+}
+
+/** Stands for zeros while only layouts are computed. */
+const PLACEHOLDER: Storage = /* @__PURE__ */ new Storage(0, 0, null)
+
+/** The transpose of a view: the gradient written into zeros. */
+const scatterView: GeneralOp<{ shape: Shape; place: (l: Layout, dt: DTypeInfo) => Layout }> = /* @__PURE__ */ general('scatterView', {
+  node: 'ViewScatterBackward0',
+  forward: (x, { shape, place }, owner) => {
+    const out = empty(Layout.of(shape), x[0]!.dt, owner)
+    fillWith(out, 0)
+    copyInto({ storage: out.storage, dt: out.dt, layout: place(out.layout, out.dt) }, x[0]!)
+    return out
+  },
+  vjp: [vjp([], (g, { p }) => asStridedOf(g, p.place))],
+  jvp: 'linear',
+})
+
+function asStridedOf(g: Tensor, place: (l: Layout, dt: DTypeInfo) => Layout): Tensor {
+  const whole = g.contiguous()
+  const at = place(Layout.of(whole.layout.shape), dtypes.float32)
+  return asStrided(whole, at.shape, at.strides, at.offset + whole.layout.offset)
+}
+
+const squeezeOp: GeneralOp<{ dims: number[]; all: boolean }> = /* @__PURE__ */ view('squeeze', {
+  node: ({ all, dims }) => (all ? 'SqueezeBackward0' : dims.length === 1 ? 'SqueezeBackward1' : 'SqueezeBackward2'),
+  layout: (l, { dims }) => l.squeeze(dims),
+  vjp: (g, c) => g.reshape(c.shapeOf(0)),
+  batch: (b) => squeezeOp.one([front(b)], { dims: b.p.dims.map((d) => d + 1), all: false }),
+})
+
+/** Without its size-1 dims, or without those named. @see https://docs.pytorch.org/docs/stable/generated/torch.squeeze.html */
+export function squeeze(x: Tensor, dim?: number | readonly number[]): Tensor {
+  expectTensor('squeeze', x, 'argument 0')
+  return squeezeOp.one([x], { dims: dim === undefined ? x.layout.shape.map((_, i) => i) : wrapDims(dim, x.layout.rank, 'squeeze'), all: dim === undefined })
+}
+
+const unsqueezeOp: GeneralOp<{ dim: number }> = /* @__PURE__ */ view('unsqueeze', {
+  node: 'UnsqueezeBackward0',
+  layout: (l, { dim }) => l.unsqueeze(dim),
+  vjp: (g, c) => g.squeeze(c.p.dim),
+  batch: (b) => front(b).unsqueeze(b.p.dim + 1),
+})
+
+/** A new dim of size 1 at `dim`. @see https://docs.pytorch.org/docs/stable/generated/torch.unsqueeze.html */
+export function unsqueeze(x: Tensor, dim: number): Tensor {
+  expectTensor('unsqueeze', x, 'argument 0')
+  return unsqueezeOp.one([x], { dim: wrapDim(dim, x.layout.rank + 1, 'unsqueeze') })
+}
+
+interface Diagonal {
+  offset: number
+  dim1: number
+  dim2: number
+}
+const diagonalOp: GeneralOp<Diagonal> = /* @__PURE__ */ view('diagonal', {
+  node: 'DiagonalBackward0',
+  layout: (l, { offset, dim1, dim2 }) => l.diagonal(offset, dim1, dim2),
+  vjp: (g, c) => intoZeros(g, c.shapeOf(0), (z) => diagonalOp.one([z], c.p)),
+  batch: (b) => diagonalOp.one([front(b)], { offset: b.p.offset, dim1: b.p.dim1 + 1, dim2: b.p.dim2 + 1 }),
+})
+
+/** The diagonal of two dims, as a new last dim. @see https://docs.pytorch.org/docs/stable/generated/torch.diagonal.html */
+export function diagonal(x: Tensor, options: { offset?: number; dim1?: number; dim2?: number } = {}): Tensor {
+  expectTensor('diagonal', x, 'argument 0')
+  const dim1 = wrapDim(options.dim1 ?? 0, x.layout.rank, 'diagonal')
+  const dim2 = wrapDim(options.dim2 ?? 1, x.layout.rank, 'diagonal')
+  if (dim1 === dim2) throw new ArgumentError(`diagonal: dimensions cannot be identical ${dim1}, ${dim2}`, { op: 'diagonal' })
+  return diagonalOp.one([x], { offset: options.offset ?? 0, dim1, dim2 })
+}
+
+interface Unfold {
+  dim: number
+  size: number
+  step: number
+}
+const unfoldOp: GeneralOp<Unfold> = /* @__PURE__ */ view('unfold', {
+  node: 'UnfoldBackward0',
+  layout: (l, { dim, size, step }) => l.unfold(dim, size, step),
+  vjp: (g, c) => unfoldBackward(g, c.shapeOf(0), c.p),
+  batch: (b) => unfoldOp.one([front(b)], { ...b.p, dim: b.p.dim + 1 }),
+})
+
+/** Windows add up where they overlap: one window position at a time, each a slice without overlaps. */
+function unfoldBackward(g: Tensor, shape: Shape, { dim, size, step }: Unfold): Tensor {
+  const windows = g.layout.shape[dim]!
+  let sum: Tensor | undefined
+  for (let k = 0; k < size; k++) {
+    const part = g.select(-1, k)
+    const term = intoZeros(part, shape, (z) => sliceOp.one([z], { dim, start: k, length: windows, step }))
+    sum = sum === undefined ? term : sum.add(term)
+  }
+  return sum ?? intoZeros(g, shape, (z) => unfoldOp.one([z], { dim, size, step }))
+}
+
+/** Windows of `size` elements every `step` along `dim`, the window as a new last dim. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.unfold.html */
+export function unfold(x: Tensor, dim: number, size: number, step: number): Tensor {
+  expectTensor('unfold', x, 'argument 0')
+  return unfoldOp.one([x], { dim: wrapDim(dim, x.layout.rank, 'unfold'), size, step })
+}
+
+/** Dims startDim … endDim joined into one. @see https://docs.pytorch.org/docs/stable/generated/torch.flatten.html */
+export function flatten(x: Tensor, startDim = 0, endDim = -1): Tensor {
+  expectTensor('flatten', x, 'argument 0')
+  const { rank, shape } = x.layout
+  if (rank === 0) return reshape(x, [1])
+  const from = wrapDim(startDim, rank, 'flatten')
+  const to = wrapDim(endDim, rank, 'flatten')
+  if (from > to) throw new ArgumentError(`flatten: has invalid args: startDim cannot come after endDim (${startDim}, ${endDim})`, { op: 'flatten' })
+  return from === to ? x : reshape(x, [...shape.slice(0, from), numel(shape.slice(from, to + 1)), ...shape.slice(to + 1)])
+}
+
+interface Strided {
+  shape: Shape
+  strides: readonly number[]
+  offset: number
+}
+const asStridedOp: GeneralOp<Strided> = /* @__PURE__ */ view('asStrided', {
+  node: 'AsStridedBackward0',
+  layout: (_l, { shape, strides, offset }) => new Layout(shape, strides, offset),
+  vjp: (g, c) => intoZeros(g, c.shapeOf(0), (z) => asStridedOp.one([z], c.p)),
+})
+
+/**
+ * Any window of the elements, by strides and offset (in elements of a row-major x).
+ * Errors: IndexError when it would leave the storage.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.as_strided.html
+ */
+export function asStrided(x: Tensor, shape: Shape, strides: readonly number[], offset?: number): Tensor {
+  expectTensor('asStrided', x, 'argument 0')
+  checkShape(shape, 'asStrided')
+  const layout = new Layout(shape, strides, offset ?? x.layout.offset)
+  const elements = Math.floor(x.storage.bytes / x.dt.bytes)
+  if (layout.offset < 0 || strides.some((s) => s < 0) || layout.end > elements) {
+    throw new IndexError(`asStrided: shape ${show(shape)}, strides ${show(strides)} and offset ${layout.offset} leave the ${elements} elements of the storage`, { op: 'asStrided', shapes: [shape] })
+  }
+  return asStridedOp.one([x], { shape, strides, offset: layout.offset })
+}
+
+const stridedScatter: GeneralOp<Strided> = /* @__PURE__ */ general('asStridedScatter', {
+  node: 'AsStridedScatterBackward0',
+  forward: (x, { shape, strides, offset }, owner) => {
+    const out = cloneContiguous(x[0]!, owner)
+    copyInto({ storage: out.storage, dt: out.dt, layout: new Layout(shape, strides, offset) }, x[1]!)
+    return out
+  },
+  vjp: [
+    vjp([], (g, { p }) => stridedScatter.one([g, asStridedOf(g, () => new Layout(p.shape, p.strides, p.offset)).mul(0)], p)),
+    vjp([], (g, { p }) => asStridedOf(g, () => new Layout(p.shape, p.strides, p.offset))),
+  ],
+  jvp: 'linear',
+})
+
+/** A row-major copy of x with a window of it replaced by `src`. @see https://docs.pytorch.org/docs/stable/generated/torch.as_strided_scatter.html */
+export function asStridedScatter(x: Tensor, src: Tensor, shape: Shape, strides: readonly number[], offset = 0): Tensor {
+  expectTensor('asStridedScatter', x, 'argument 0')
+  expectTensor('asStridedScatter', src, 'argument 1')
+  return stridedScatter.one([x, src], { shape, strides, offset })
+}

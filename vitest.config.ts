@@ -1,0 +1,15 @@
+/** The quick suite, `npm test`: everything in test/ but the heavy tests. */
+import { configDefaults, defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: [...configDefaults.exclude, 'test/heavy/**'],
+    // A process of its own per file: tests of memory pressure and of V8 flags must not meet each other.
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    // Type tests (test/types/*.test-d.ts) need no run of their own: `npm run check` compiles them.
+    typecheck: { enabled: false },
+  },
+})
