@@ -17,12 +17,14 @@ const LAYERS: readonly (readonly string[])[] = [
   ['backend/backend', 'backend/scalar'],
   ['backend/*'],
   ['memory/*', 'storage'],
+  ['backend/default'],
   ['tensor', 'print', 'random'],
   ['execute'],
   ['autograd/*'],
+  ['reading'],
   ['op', 'op/*'],
   ['ops/*'],
-  ['fluent', 'linalg/*', 'special/*', 'fft/*'],
+  ['fluent', 'overrides', 'linalg/*', 'special/*', 'fft/*'],
   ['creation'],
 ]
 
@@ -51,7 +53,7 @@ const ROOTS: readonly string[] = ['index', 'autograd/index']
 const BACKEND_GROUND: readonly string[] = ['errors', 'dtype', 'shape', 'layout', 'backend/backend', 'backend/scalar']
 
 /** Who may import a backend's implementation from outside its folder. */
-const BACKEND_USERS: readonly string[] = ['index', 'backend/index', 'backend/select']
+const BACKEND_USERS: readonly string[] = ['index', 'backend/default']
 
 /** Extra prohibitions inside what the layers allow: [importer, imported, reason]. */
 const NEVER: readonly (readonly [string, string, string])[] = [

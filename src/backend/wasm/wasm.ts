@@ -1,0 +1,42 @@
+/** The WebAssembly backend: kernels rendered on demand; index and window jobs run on the reference's loops. */
+import type { DType } from '../../dtype.ts'
+import type { Backend, LinearMemory } from '../backend.ts'
+import { createReferenceBackend } from '../reference/reference.ts'
+import { compileFlat, compileStrided } from './elementwise.ts'
+import { wasmFeatures } from './features.ts'
+import { compileMatmul, matmulWork } from './matmul.ts'
+import { compileReduce } from './reduce.ts'
+
+/** Choices of the WASM backend. */
+export interface WasmOptions {
+  /** Leave fused multiply-add unused, so that results are the same bits on every machine. */
+  readonly strict?: boolean
+}
+
+/** Makes the backend over a linear memory, or undefined where WebAssembly with SIMD can't be compiled. */
+export function createWasmBackend(memory: LinearMemory, options: WasmOptions = {}): Backend | undefined {
+  const features = wasmFeatures(options.strict)
+  if (!features.simd || memory.memory === undefined) return undefined
+  const reference = createReferenceBackend(memory)
+  const { relaxed } = features
+  const cache = new Map<string, unknown>()
+  const once = <T>(key: string, make: () => T): T => {
+    let hit = cache.get(key) as T | undefined
+    if (hit === undefined) cache.set(key, (hit = make()))
+    return hit
+  }
+  const isFloat = (dtype: DType): dtype is 'float32' | 'float64' => dtype === 'float32' || dtype === 'float64'
+  return {
+    name: relaxed ? 'wasm (relaxed SIMD)' : 'wasm (SIMD)',
+    flat: (program, fixed) => compileFlat(memory, program, fixed, relaxed),
+    strided: (program, inner) => compileStrided(memory, program, inner, relaxed),
+    reduce: (op, dtype) => once(`${op}:${dtype}`, () => compileReduce(memory, op, dtype)),
+    scan: (op, dtype) => once(`scan:${op}:${dtype}`, () => reference.scan(op, dtype)),
+    matmul: (dtype) => once(`matmul:${dtype}`, () => (isFloat(dtype) ? compileMatmul(memory, dtype, relaxed) : reference.matmul(dtype))),
+    matmulWork: (dtype, m, n, k) => (isFloat(dtype) ? matmulWork(dtype, m, n, k) : reference.matmulWork(dtype, m, n, k)),
+    index: (op, dtype) => once(`${op}:${dtype}`, () => reference.index(op, dtype)),
+    maxPool2d: (dtype) => once(`maxPool2d:${dtype}`, () => reference.maxPool2d(dtype)),
+    unfold2d: (dtype) => once(`unfold2d:${dtype}`, () => reference.unfold2d(dtype)),
+    fold2d: (dtype) => once(`fold2d:${dtype}`, () => reference.fold2d(dtype)),
+  }
+}
