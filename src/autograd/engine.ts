@@ -25,8 +25,10 @@ export interface Edge {
 export interface PassOptions {
   /** Keep what nodes saved, for another pass. */
   readonly keepGraph: boolean
-  /** Record the pass itself: rules run on tensors, with grad mode on. */
+  /** Rules run on tensors instead of fused kernels: for recording them, and for transforms. */
   readonly createGraph: boolean
+  /** Grad mode while they run. */
+  readonly record: boolean
   /** Compute only what leads here, and return the gradients here; null: fill `.grad` of all leaves. */
   readonly inputs: readonly Edge[] | null
   /** With `inputs`: leaves named there accumulate instead of being returned. */
@@ -55,6 +57,7 @@ export class Task {
   readonly area: Area = new Area()
   readonly keepGraph: boolean
   readonly createGraph: boolean
+  private readonly record: boolean
   /** Where a node writes the gradients of its inputs. */
   readonly out: (TensorCore | null)[] = []
   /** Runs when the pass is over. */
@@ -73,6 +76,7 @@ export class Task {
   constructor(options: PassOptions) {
     this.keepGraph = options.keepGraph
     this.createGraph = options.createGraph
+    this.record = options.record
     this.restrict = options.inputs !== null
     this.accumulates = options.accumulate
     if (options.inputs === null) return
@@ -90,7 +94,7 @@ export class Task {
     const before = modes.grad
     const previous = running
     running = this
-    modes.grad = this.createGraph
+    modes.grad = this.record
     try {
       this.count(roots)
       if (this.restrict) this.mark()

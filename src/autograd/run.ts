@@ -16,6 +16,8 @@ export interface DifferentiateOptions {
   readonly gradOutputs: readonly (TensorCore | null | undefined)[] | null
   readonly keepGraph: boolean
   readonly createGraph: boolean
+  /** With `createGraph`: record what the rules do? Default true; false when only transforms need to see them. */
+  readonly record?: boolean
   /** Null: the plain tape. */
   readonly level: Level | null
 }
@@ -82,7 +84,8 @@ export function differentiate(outputs: readonly TensorCore[], inputs: readonly T
   })
   const { edges, grads } = pairs(outputs, options)
   const task = new Task({
-    keepGraph: options.keepGraph, createGraph: options.createGraph, inputs: inputs.map((t) => inputEdge(t, options.level)), accumulate: false,
+    keepGraph: options.keepGraph, createGraph: options.createGraph, record: options.record ?? options.createGraph,
+    inputs: inputs.map((t) => inputEdge(t, options.level)), accumulate: false,
   })
   return task.execute(edges, grads)
 }
@@ -91,14 +94,16 @@ export function differentiate(outputs: readonly TensorCore[], inputs: readonly T
 export function backpropagate(outputs: readonly TensorCore[], inputs: readonly TensorCore[] | null, options: DifferentiateOptions): void {
   const { edges, grads } = pairs(outputs, options)
   if (inputs === null) {
-    new Task({ keepGraph: options.keepGraph, createGraph: options.createGraph, inputs: null, accumulate: true }).execute(edges, grads)
+    new Task({ keepGraph: options.keepGraph, createGraph: options.createGraph, record: options.createGraph, inputs: null, accumulate: true }).execute(edges, grads)
     return
   }
   inputs.forEach((t, i) => {
     if (!isTensor(t)) throw refuse('backward', t, `input ${i}`)
     if (!needs(t, null)) throw new GraphError(`One of the differentiated Tensors does not require grad: input ${i} (shape ${show(t.layout.shape)})`, { shapes: [t.layout.shape] })
   })
-  const task = new Task({ keepGraph: options.keepGraph, createGraph: options.createGraph, inputs: inputs.map((t) => inputEdge(t, null)), accumulate: true })
+  const task = new Task({
+    keepGraph: options.keepGraph, createGraph: options.createGraph, record: options.createGraph, inputs: inputs.map((t) => inputEdge(t, null)), accumulate: true,
+  })
   const made = task.execute(edges, grads)
   made.forEach((g, i) => {
     const t = inputs[i]!

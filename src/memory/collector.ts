@@ -147,6 +147,7 @@ export class Collector {
   setBudget(bytes: number): void {
     this.minBudget = bytes
     this.budget = bytes
+    this.stretch = 1
   }
 
   /** Exchanges the blocks of two storages of equal size. */
@@ -312,9 +313,9 @@ export class Collector {
       if (share > SWEEP_SHARE) this.stretch = Math.min(16, this.stretch * Math.min(4, (share / SWEEP_SHARE) * 1.1))
       else if (share < SWEEP_SHARE / 4) this.stretch = Math.max(1, this.stretch * 0.75)
     }
-    const wish = Math.max(this.minBudget, 2 * this.heap.used) * this.stretch
+    // While regions are pinned by few survivors, what is used says little about what lives: keep the budget small.
+    const wish = Math.max(this.minBudget, this.findSparse ? 0 : 2 * this.heap.used) * this.stretch
     this.budget = Math.max(this.minBudget, Math.min(wish, (this.heap.memory.limit - this.heap.used) * 0.6))
-    if (this.minBudget < 16 * MiB) this.budget = Math.max(this.minBudget, Math.min(this.budget, wish))
   }
 
   private findEngine(): Engine | null {

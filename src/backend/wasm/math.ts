@@ -46,7 +46,7 @@ function reduceExp(g: VectorGraph, x: Vec, bias: number): { bits: Vec; r: Vec } 
   return { bits, r: g.nmadd(n, g.f32(LN2_LOW), g.nmadd(n, g.f32(LN2_HIGH), x)) }
 }
 
-/** value·2ⁿ for −252 < n < 256, where `bits` holds n + 254: in two steps, so that the last one rounds subnormal results properly. */
+/** value·2ⁿ for −254 ≤ n < 256, where `bits` holds n + 254: in two steps, so that the last one rounds subnormal results properly. */
 function scale(g: VectorGraph, value: Vec, bits: Vec): Vec {
   const half = g.shift('i32x4', 'shr_u', bits, 1)
   const first = g.shift('i32x4', 'shl', half, 23)
@@ -59,9 +59,12 @@ const EXP = [0.499999933341, 0.166665189415, 0.0416684079292, 0.00836892162495, 
 /** The same relative to eʳ − 1. */
 const EXPM1 = [0.500000006301, 0.166665415669, 0.0416662775886, 0.00836677591945, 0.00139467816584]
 
+/** Where n + 254 is 0, and with it the first factor of `scale`: e^−∞ = 0 comes out without the cost of an underflow. */
+const LEAST = -254
+
 /** eˣ = 2ⁿ·eʳ. */
 export function exp(g: VectorGraph, x: Vec): Vec {
-  const { bits, r } = reduceExp(g, atLeast(g, atMost(g, x, 89), -104), 254)
+  const { bits, r } = reduceExp(g, atLeast(g, atMost(g, x, 89), LEAST * Math.LN2), 254)
   const p = g.madd(polynomial(g, r, EXP), mul(g, r, r), r)
   return scale(g, add(g, p, g.f32(1)), bits)
 }
@@ -70,7 +73,7 @@ export function exp(g: VectorGraph, x: Vec): Vec {
 const EXP2 = [0.693147202848, 0.240226479152, 0.0555033248245, 0.00961843716237, 0.00133988710349, 0.000153534144068]
 
 export function exp2(g: VectorGraph, x: Vec): Vec {
-  const clamped = atLeast(g, atMost(g, x, 129), -151)
+  const clamped = atLeast(g, atMost(g, x, 129), LEAST)
   const magic = g.f32(ROUND + 254)
   const bits = add(g, clamped, magic)
   const r = sub(g, clamped, sub(g, bits, magic))

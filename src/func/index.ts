@@ -1,0 +1,3 @@
+/** `gradtape/func`: transforms of functions of tensors. */
+export { type Argnums, type Fn, grad, gradAndValue, hessian, type InDims, jacfwd, jacrev, jvp, vjp, vmap } from './transforms.ts'
+export { flatten, mapTensors, type Tree } from './tree.ts'

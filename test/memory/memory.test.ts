@@ -1,0 +1,158 @@
+/** Memory: regions, sweeps, scopes, external storages, and that no sequence of public calls reads released memory. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import * as torch from '../../src/index.ts'
+import { collector } from '../../src/memory/collector.ts'
+
+const { memoryStats, configureMemory, scope, keep } = torch
+
+describe('collection', () => {
+  test('a synchronous loop is swept', () => {
+    const before = memoryStats()
+    configureMemory({ budget: 4 * 1048576 })
+    let y = torch.ones([4096])
+    for (let i = 0; i < 4000; i++) y = y.mul(1.0001)
+    for (let i = 0; i < 300_000; i++) torch.ones([4]).add(1)
+    const after = memoryStats()
+    configureMemory({ budget: 256 * 1048576 })
+    expect(after.sweeps).toBeGreaterThan(before.sweeps)
+    expect(after.swept - before.swept).toBeGreaterThan(20e6)
+    expect(y.select(0, 0).item()).toBeCloseTo(1.0001 ** 4000, 3)
+  })
+
+  test('few survivors of many regions pin little', () => {
+    collector().sweep()
+    configureMemory({ budget: 8 * 1048576 })
+    const start = memoryStats().used
+    const kept: torch.Tensor[] = []
+    for (let step = 0; step < 8000; step++) {
+      for (let i = 0; i < 64; i++) {
+        const t = torch.full([64], step)
+        if (i === 0) kept.push(t)
+      }
+    }
+    const pinned = memoryStats().used - start
+    const { budget, moved } = memoryStats()
+    configureMemory({ budget: 256 * 1048576 })
+    expect(kept.every((t, i) => t.toTypedArray().every((v) => v === i))).toBe(true)
+    // 8,000 × 256 bytes are alive of the 64 times that were made.
+    expect(moved).toBeGreaterThan(0)
+    expect(pinned).toBeLessThan(4 * 8000 * 256 + budget)
+  })
+})
+
+describe('scope', () => {
+  test('releases what was made inside, keeps what is returned or kept', () => {
+    let lost: torch.Tensor | undefined
+    let saved: torch.Tensor | undefined
+    const [a, b] = scope(() => {
+      lost = torch.ones([3])
+      saved = keep(torch.full([2], 7))
+      const big = torch.full([5000], 2)
+      return [torch.full([2], 3), big] as const
+    })
+    for (let i = 0; i < 50; i++) scope(() => void torch.full([3], i))
+    expect(a.tolist()).toEqual([3, 3])
+    expect(b.select(0, 4999).item()).toBe(2)
+    expect(saved!.tolist()).toEqual([7, 7])
+    expect(() => lost!.add(1)).toThrow(torch.ReleasedTensorError)
+    expect(() => lost!.tolist()).toThrow(/made inside a scope\(\) that has ended/)
+  })
+
+  test('a returned graph keeps what it needs', () => {
+    const x = torch.tensor([1, 2], { requiresGrad: true })
+    const loss = scope(() => x.mul(x).exp().sum())
+    for (let i = 0; i < 50; i++) scope(() => void torch.full([64], i))
+    loss.backward()
+    expect(x.grad!.tolist()[0]).toBeCloseTo(2 * Math.E, 4)
+  })
+
+  test('gradients made inside live on', () => {
+    const x = torch.tensor([1, 2], { requiresGrad: true })
+    scope(() => void x.mul(x).sum().backward())
+    for (let i = 0; i < 50; i++) scope(() => void torch.full([64], i))
+    expect(x.grad!.tolist()).toEqual([2, 4])
+  })
+
+  test('nests, ends on errors, works with a guard, refuses async functions and wrong order', async () => {
+    const outer = scope(() => {
+      const inner = scope(() => torch.full([2], 5))
+      for (let i = 0; i < 20; i++) scope(() => void torch.full([2], i))
+      return inner
+    })
+    expect(outer.tolist()).toEqual([5, 5])
+    expect(() =>
+      scope(() => {
+        throw new RangeError('mine')
+      }),
+    ).toThrow(RangeError)
+    const guard = scope()
+    const t = torch.ones([2])
+    guard.end()
+    expect(() => t.sum()).toThrow(torch.ReleasedTensorError)
+    const first = scope()
+    const second = scope()
+    expect(() => first.end()).toThrow(torch.ModeError)
+    second.end()
+    first.end()
+    expect(() => scope(async () => 1)).toThrow(/can't cross an await/)
+  })
+})
+
+describe('external storages', () => {
+  test('numpy() shares memory with the tensor and its views, both ways', () => {
+    const x = torch.tensor([[1, 2], [3, 4]], { dtype: 'float64' })
+    const v = x.select(0, 1)
+    const n = x.numpy()
+    n.set(1, 0, 30)
+    expect(v.tolist()).toEqual([30, 4])
+    v.mul_(2)
+    expect(n.get(1, 0)).toBe(60)
+    expect(x.matmul(x).tolist()).toEqual([[1 + 120, 2 + 16], [60 + 480, 120 + 64]])
+    expect(x.t().contiguous().sum(0).tolist()).toEqual([3, 68])
+  })
+
+  test('numpy() refuses a tensor that requires grad, with torch\'s text', () => {
+    const x = torch.tensor([10, 20], { requiresGrad: true, dtype: 'float64' })
+    expect(() => x.numpy()).toThrow("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+    const n = x.detach().numpy()
+    n.set(0, 11)
+    expect(x.tolist()).toEqual([11, 20])
+  })
+
+  test('an array outlives its tensor', () => {
+    const n = torch.full([1000], 4).numpy()
+    for (let i = 0; i < 200; i++) torch.full([1000], i)
+    collector().sweep()
+    expect(n.get(999)).toBe(4)
+  })
+})
+
+describe('with a sweep at every allocation and poisoned free blocks', () => {
+  beforeAll(() => configureMemory({ stress: true }))
+  afterAll(() => configureMemory({ stress: false }))
+
+  test('training, views, in-place changes, second order and scopes read no released memory', { timeout: 60_000 }, () => {
+    const w = torch.tensor([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]], { dtype: 'float64' })
+    const run = (): number[] => {
+      const p = w.clone().requiresGrad_()
+      const x = torch.tensor([[1, 2], [3, 4]], { dtype: 'float64' })
+      for (let i = 0; i < 2; i++) {
+        const h = x.matmul(p).tanh()
+        const part = h.mul(1)
+        part.select(0, 0).mul_(2)
+        const loss = part.add(h).exp().sum()
+        const [g] = torch.autograd.grad(loss, p, { createGraph: true }) as [torch.Tensor]
+        g.mul(g).sum().backward()
+        torch.noGrad(() => p.sub_(p.grad!.mul(1e-5)))
+        p.grad = null
+        scope(() => void x.matmul(p.detach()).sum().item())
+      }
+      return [...p.toTypedArray()]
+    }
+    const stressed = run()
+    configureMemory({ stress: false })
+    const plain = run()
+    configureMemory({ stress: true })
+    expect(stressed).toEqual(plain)
+  })
+})
