@@ -3,6 +3,7 @@ import * as autograd from './autograd/methods.ts'
 import type { Node } from './autograd/node.ts'
 import type { Backend } from './backend/backend.ts'
 import { setDefaultBackend } from './execute.ts'
+import { ArgumentError } from './errors.ts'
 import { createDefaultBackend } from './backend/default.ts'
 import { ElementwiseOp, type HasOp } from './op/elementwise.ts'
 import * as ops from './ops/methods.ts'
@@ -41,7 +42,7 @@ interface GraphProperties {
 }
 
 /** A multi-dimensional array that can be differentiated. */
-export interface Tensor extends TensorCore, GraphProperties, Omit<Methods, keyof FluentOverrides>, InPlace, FluentOverrides {}
+export interface Tensor extends TensorCore, GraphProperties, Omit<Methods, keyof FluentOverrides>, InPlace, FluentOverrides, Iterable<Tensor> {}
 
 type Callable = (...args: unknown[]) => unknown
 
@@ -101,7 +102,27 @@ function install(make: () => Backend): typeof TensorCore {
           }),
     })
   }
+  Object.defineProperties(TensorCore.prototype, {
+    [Symbol.toPrimitive]: { value: primitive, configurable: true },
+    [Symbol.iterator]: { value: rows, configurable: true },
+    [Symbol.for('nodejs.util.inspect.custom')]: { value: inspect, configurable: true },
+  })
   return TensorCore
+}
+
+/** `${t}` prints; t + 1 and t < 1 would silently make strings and NaNs, so they are refused. */
+function primitive(this: Tensor, hint: string): string {
+  if (hint === 'string') return this.toString()
+  throw new ArgumentError('tensors have no operators in JavaScript: use methods such as add, sub, mul, div, lt, gt, eq (x.add(1), x.lt(y)), or item() for the number')
+}
+
+function* rows(this: Tensor): IterableIterator<Tensor> {
+  if (this.layout.rank === 0) throw new ArgumentError('iteration over a 0-d tensor')
+  for (let i = 0; i < this.layout.shape[0]!; i++) yield this.select(0, i)
+}
+
+function inspect(this: Tensor): string {
+  return this.toString()
 }
 
 /**

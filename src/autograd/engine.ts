@@ -1,11 +1,10 @@
 /** The backward pass: walks the graph from the roots, newest node first, without recursion. Knows nodes and edges, no ops. */
-import { addArrays, addInto, cast, sumTo } from '../execute.ts'
-import { GraphError, show } from '../errors.ts'
+import { addArrays, addInto } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Area, escape } from '../memory/area.ts'
-import { expandable, sameShape } from '../shape.ts'
 import type { TensorCore } from '../tensor.ts'
 import { handOut } from './accumulate.ts'
+import { fit } from './fit.ts'
 import { atLeaf, postHooks, preHooks, tensorHooks } from './hooks.ts'
 import { modes } from './modes.ts'
 import { AccumulateGrad, type Node } from './node.ts'
@@ -227,30 +226,13 @@ export class Task {
       let made = out[i]!
       if (made !== null) {
         const meta = next.metas === null ? next : next.metas[nr]!
-        if (made.layout.shape !== meta.shape || made.dt !== meta.dt) made = this.fit(made, next, nr, node, i)
+        if (made.layout.shape !== meta.shape || made.dt !== meta.dt) made = fit(made, next.meta(nr), node, i, this)
         this.put(next, nr, made)
       }
       if (--next.pending === 0) this.ready.push(next)
     }
     area.settle()
     this.node = null
-  }
-
-  /** Sums a gradient back to the shape it must have and converts its dtype: the one place where that is done. */
-  private fit(g: TensorCore, next: Node, nr: number, node: Node, i: number): TensorCore {
-    const { shape, dt } = next.meta(nr)
-    let out = g
-    if (!sameShape(g.layout.shape, shape)) {
-      if (!expandable(shape, g.layout.shape)) {
-        throw new GraphError(
-          `Function ${node.name()} returned an invalid gradient at index ${i} - got ${show(g.layout.shape)} but expected shape compatible with ${show(shape)}`,
-          { op: node.name(), shapes: [g.layout.shape, shape] },
-        )
-      }
-      out = this.createGraph ? (out as Tensor).sumToSize(shape) : sumTo(out, shape, this.area)
-    }
-    if (out.dt !== dt) out = this.createGraph ? (out as Tensor).to(dt.name) : cast(out, dt, this.area)
-    return out
   }
 
   private capture(node: Node, captures: readonly { nr: number; slot: number }[], g: TensorCore | null, gs: (TensorCore | null)[] | null): void {

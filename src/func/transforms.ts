@@ -5,7 +5,7 @@ import { withGrad } from '../autograd/modes.ts'
 import { leafOf } from '../autograd/node.ts'
 import { differentiate } from '../autograd/run.ts'
 import { ArgumentError, ShapeError, show } from '../errors.ts'
-import { eye } from '../creation.ts'
+import { zeros } from '../creation.ts'
 import type { Tensor } from '../fluent.ts'
 import { sameShape } from '../shape.ts'
 import { isTensor, type TensorCore } from '../tensor.ts'
@@ -231,5 +231,7 @@ export function hessian<A extends unknown[]>(f: Fn<A, Tensor>, argnum = 0): (...
 
 /** The unit vectors of t's space, one per row: [n, ...shape]. */
 function basisLike(t: Tensor, n: number): Tensor {
-  return eye(n, { dtype: t.dtype }).reshape([n, ...t.shape])
+  const identity = zeros([n, n], { dtype: t.dtype })
+  identity.diagonal().fill_(1)
+  return identity.reshape([n, ...t.shape])
 }

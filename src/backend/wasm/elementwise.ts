@@ -1,9 +1,8 @@
 /** Elementwise kernels: an expression between the loads and stores of a flat or a strided loop, one small module each. */
-import type { DType } from '../../dtype.ts'
-import { dtypes } from '../../dtype.ts'
+import { type DType, dtypes } from '../../dtype.ts'
 import { ANY, FIXED, type FlatKernel, type LinearMemory, type StridedKernel, UNIT } from '../backend.ts'
 import type { Program } from '../scalar.ts'
-import { type Body, F64, type Func, I32, instantiate, type Local, type ModuleBuilder, moduleFor, V128, type ValType } from './assembler.ts'
+import { type Body, F64, type Func, I32, instantiate, type Local, moduleFor, V128, type ValType } from './assembler.ts'
 import { IMPORTS, LANES, type Loaded, render, usedInputs } from './render.ts'
 import { PER_CALL, PER_ELEMENT, PER_ROW, type Site, type Vec, VectorGraph } from './vector.ts'
 
@@ -62,7 +61,8 @@ export function compileStrided(memory: LinearMemory, program: Program, inner: nu
     const walking = f.locals(I32, walks.length)
     const loop = prepare(walking, scalars)
     loop.g.hoist(loop.site, PER_CALL)
-    writeRows(loop, descriptor, walking, [...loop.outputs, ...program.inTypes.map((_, i) => loop.inputs.find((o) => o.pointer === walking[loop.outputs.length + i]))])
+    const operands = [...loop.outputs, ...loop.inputs]
+    writeRows(loop, descriptor, walking, walking.map((pointer) => operands.find((o) => o.pointer === pointer)))
   })
 }
 
@@ -74,7 +74,7 @@ function compile(
   const module = moduleFor(memory.memory)
   const functions = new Map<string, Func>()
   const g = new VectorGraph(relaxed)
-  // Imports come before the first function, so the expression is rendered before there are locals: placeholders get them later.
+  // Imports come before the first function, so the expression is rendered before there are locals: loaded vectors get theirs later.
   const lanes = LANES[program.compute] === 'f64x2' ? 2 : 4
   const used = usedInputs(program)
   const sources = program.inTypes.map((type, i): (Loaded & { walk: number }) | undefined => {
@@ -89,7 +89,7 @@ function compile(
   const streams = walks.every((walk, i) => walk !== ANY || (i >= program.outTypes.length && !used.has(i - program.outTypes.length)))
   const unroll = !streams ? 1 : inside <= 8 ? 4 : inside <= 100 ? 2 : 1
   for (const [name, count] of g.calls) functions.set(name, module.importFunc(name, new Array<ValType>(count).fill(F64), [F64]))
-  writeFunction(module, params, (f, locals) => {
+  module.func(params, [], (f, ...locals) => {
     write(f, locals, (pointers, scalars) => {
       const operand = (type: DType, i: number, parts: readonly (readonly Local[])[]): Operand => ({
         type, bytes: dtypes[type].bytes, walk: walks[i]!, pointer: pointers[i]!,
@@ -105,14 +105,10 @@ function compile(
       })
       return { site: { f, scalars, functions, rest: undefined }, g, lanes, inputs, outputs, results, unroll }
     })
-  })
+  }, 'run')
   const imports: Record<string, (...args: number[]) => number> = {}
   for (const name of g.calls.keys()) imports[name] = IMPORTS[name]!
   return instantiate(module.encode(), memory.memory, imports)['run'] as (...args: number[]) => void
-}
-
-function writeFunction(module: ModuleBuilder, params: readonly ValType[], write: (f: Body, locals: readonly Local[]) => void): void {
-  module.func(params, [], (f, ...locals) => write(f, locals), 'run')
 }
 
 /** Loads the inputs of one element into all lanes. */
@@ -203,69 +199,109 @@ function step(f: Body, { pointer, stride }: Operand): void {
   f.set(pointer, f.i32.add(f.get(pointer), f.get(stride!)))
 }
 
-/** All rows of a strided loop: an odometer over the outer dims, whose counters lie behind the descriptor. */
+/** Columns that are taken together where an operand's neighbours lie far apart: as many lines as caches and page tables keep at hand. */
+const BLOCK = 32
+
+/**
+ * All rows of a strided loop. The two innermost dims are a loop nest, an odometer whose counters lie behind the descriptor
+ * walks the others. If an operand's elements are closer together from row to row than within one (a transposed
+ * matrix), columns go in blocks, so that a line of it that was fetched for one row is still there for the next.
+ */
 function writeRows(loop: Loop, descriptor: Local, walking: readonly Local[], operands: readonly (Operand | undefined)[]): void {
   const { site: { f } } = loop
-  const [rank, record, size, n, at, outer] = f.locals(I32, 6) as [Local, Local, Local, Local, Local, Local]
+  const [rank, record, columns, block, n, at, height, left] = f.locals(I32, 8) as [Local, Local, Local, Local, Local, Local, Local, Local]
   const rows = f.locals(I32, walking.length)
+  const steps = f.locals(I32, walking.length)
+  const blocked = operands.some((operand) => operand?.walk === ANY)
+  const each = (one: (o: number, operand: Operand) => void): void => operands.forEach((operand, o) => {
+    if (operand !== undefined) one(o, operand)
+  })
+  /** `at` = the word of size[d − 1], for d in `local`. */
+  const turnTo = (local: Local): void => f.set(at, f.i32.add(f.get(descriptor), f.i32.shl(f.get(local), f.i32.const(2))))
   // Word d + 1 is size[d]; stride[o][d] lies (o + 1)·(rank + 1) words after it, d's counter one word before a further operand's.
-  const ofOperand = (o: number, offset: number): void => f.i32.load(f.i32.add(f.get(at), f.i32.mul(f.get(record), f.i32.const(o + 1))), offset)
-  const counter = (): void => f.i32.add(f.get(at), f.i32.mul(f.get(record), f.i32.const(walking.length + 1)))
+  const ofOperand = (o: number): void => f.i32.load(f.i32.add(f.get(at), f.i32.mul(f.get(record), f.i32.const(o + 1))))
+  const counter = (): void => f.i32.sub(f.i32.add(f.get(at), f.i32.mul(f.get(record), f.i32.const(walking.length + 1))), f.i32.const(4))
+  const add = (target: Local, _amount: void): void => {
+    f.get(target)
+    f.i32.add()
+    f.set(target)
+  }
 
   f.set(rank, f.i32.load(f.get(descriptor)))
   f.set(record, f.i32.shl(f.i32.add(f.get(rank), f.i32.const(1)), f.i32.const(2)))
-  f.set(outer, f.i32.sub(f.get(rank), f.i32.const(1)))
   f.set(at, f.get(descriptor))
-  walking.forEach((_, o) => f.set(rows[o]!, ofOperand(o, 0)))
+  each((o) => f.set(rows[o]!, ofOperand(o)))
   // Counters start at zero; an empty dim leaves nothing to do.
   f.set(n, f.get(rank))
   f.loop((again) => {
-    f.set(at, f.i32.add(f.get(descriptor), f.i32.shl(f.get(n), f.i32.const(2))))
-    f.i32.store(f.i32.sub(counter(), f.i32.const(4)), f.i32.const(0))
+    turnTo(n)
+    f.i32.store(counter(), f.i32.const(0))
     f.if(f.i32.eqz(f.i32.load(f.get(at))), () => f.return())
     f.br_if(again, f.tee(n, f.i32.sub(f.get(n), f.i32.const(1))))
   })
-  f.set(at, f.i32.add(f.get(descriptor), f.i32.shl(f.get(rank), f.i32.const(2))))
-  f.set(size, f.i32.load(f.get(at)))
-  operands.forEach((operand, o) => {
-    if (operand?.stride !== undefined) f.set(operand.stride, ofOperand(o, 0))
+  turnTo(rank)
+  f.set(columns, f.i32.load(f.get(at)))
+  each((o, { stride }) => {
+    if (stride !== undefined) f.set(stride, ofOperand(o))
   })
-
-  f.loop((nextRow) => {
-    operands.forEach((operand, o) => {
-      if (operand !== undefined) f.set(operand.pointer, f.get(rows[o]!))
+  f.set(height, f.i32.const(1))
+  f.if(f.i32.gt_u(f.get(rank), f.i32.const(1)), () => {
+    f.set(at, f.i32.sub(f.get(at), f.i32.const(4)))
+    f.set(height, f.i32.load(f.get(at)))
+    each((o) => f.set(steps[o]!, ofOperand(o)))
+  })
+  f.set(left, f.get(height))
+  f.set(block, f.get(columns))
+  if (blocked) {
+    // Strides are compared unsigned: a backward one counts as far.
+    f.i32.const(0)
+    each((o, { walk, stride }) => {
+      if (walk === ANY) f.i32.or(undefined, f.i32.lt_u(f.get(steps[o]!), f.get(stride!)))
     })
-    f.set(n, f.get(size))
-    loadFixed(loop)
-    loop.g.hoist(loop.site, PER_ROW)
-    writeRow(loop, n)
-    // The innermost outer dim that has a next index; those inside it start again.
-    f.set(n, f.get(outer))
-    f.block((done) => {
-      f.loop((again) => {
-        f.br_if(done, f.i32.eqz(f.get(n)))
-        f.set(at, f.i32.add(f.get(descriptor), f.i32.shl(f.get(n), f.i32.const(2))))
-        operands.forEach((operand, o) => {
-          if (operand !== undefined) f.set(rows[o]!, f.i32.add(f.get(rows[o]!), ofOperand(o, 0)))
+    f.if(f.i32.and(undefined, f.i32.gt_u(f.get(height), f.i32.const(1))), () => {
+      f.if(f.i32.gt_u(f.get(columns), f.i32.const(BLOCK)), () => f.set(block, f.i32.const(BLOCK)))
+    })
+  }
+
+  f.loop((nextBlock) => {
+    f.loop((nextRow) => {
+      each((o, { pointer }) => f.set(pointer, f.get(rows[o]!)))
+      f.set(n, f.get(block))
+      loadFixed(loop)
+      loop.g.hoist(loop.site, PER_ROW)
+      writeRow(loop, n)
+      f.if(f.tee(left, f.i32.sub(f.get(left), f.i32.const(1))), () => {
+        each((o) => add(rows[o]!, f.get(steps[o]!)))
+        f.br(nextRow)
+      })
+      f.set(left, f.get(height))
+      each((o) => f.set(rows[o]!, f.i32.sub(f.get(rows[o]!), f.i32.mul(f.get(steps[o]!), f.i32.sub(f.get(height), f.i32.const(1))))))
+      // The innermost of the other dims that has a next index; those inside it start again.
+      f.set(n, f.i32.sub(f.get(rank), f.i32.const(2)))
+      f.block((done) => {
+        f.loop((again) => {
+          f.br_if(done, f.i32.le_s(f.get(n), f.i32.const(0)))
+          turnTo(n)
+          each((o) => add(rows[o]!, ofOperand(o)))
+          f.i32.store(counter(), f.i32.add(f.i32.load(counter()), f.i32.const(1)))
+          f.br_if(nextRow, f.i32.ne(f.i32.load(f.get(at)), f.i32.load(counter())))
+          f.i32.store(counter(), f.i32.const(0))
+          each((o) => f.set(rows[o]!, f.i32.sub(f.get(rows[o]!), f.i32.mul(ofOperand(o), f.i32.load(f.get(at))))))
+          advance(f, n, -1)
+          f.br(again)
         })
-        counted()
-        f.br_if(nextRow, f.i32.ne(f.i32.load(f.get(at)), f.i32.load(f.i32.sub(counter(), f.i32.const(4)))))
-        f.i32.store(f.i32.sub(counter(), f.i32.const(4)), f.i32.const(0))
-        operands.forEach((operand, o) => {
-          if (operand !== undefined) f.set(rows[o]!, f.i32.sub(f.get(rows[o]!), f.i32.mul(ofOperand(o, 0), f.i32.load(f.get(at)))))
-        })
-        advance(f, n, -1)
-        f.br(again)
       })
     })
+    if (!blocked) return
+    f.if(f.tee(columns, f.i32.sub(f.get(columns), f.get(block))), () => {
+      each((o, { walk, bytes, stride }) => {
+        if (walk === UNIT) add(rows[o]!, f.i32.mul(f.get(block), f.i32.const(bytes)))
+        if (walk === ANY) add(rows[o]!, f.i32.mul(f.get(block), f.get(stride!)))
+      })
+      f.if(f.i32.lt_u(f.get(columns), f.get(block)), () => f.set(block, f.get(columns)))
+      f.br(nextBlock)
+    })
   })
-
-  function counted(): void {
-    f.i32.store(
-      f.i32.sub(counter(), f.i32.const(4)),
-      f.i32.add(f.i32.load(f.i32.sub(counter(), f.i32.const(4))), f.i32.const(1)),
-    )
-  }
 }
 
 /** A vector's worth of neighbours, whatever their width. */

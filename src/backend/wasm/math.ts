@@ -1,5 +1,5 @@
 /** The float32 functions as polynomials on four lanes, each within a few units in the last place over its whole domain. */
-import type { Vec, VectorGraph } from './vector.ts'
+import { EVEN_WORDS, HIGH_HALF, LOW_HALVES, type Vec, type VectorGraph } from './vector.ts'
 
 /** A function of one float32 vector. */
 export type VectorFunction = (g: VectorGraph, x: Vec) => Vec
@@ -207,9 +207,6 @@ export function log1p(g: VectorGraph, x: Vec): Vec {
   return g.op('v128', 'or', logLimits(g, u, value), signOf(g, x))
 }
 
-const LOW_WORDS = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27]
-const LOW_HALVES = [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23]
-const HIGH_HALF = [8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15]
 /** π/2 in two parts; k times the first is exact for |k| < 2²⁰. */
 const HALF_PI_HIGH = 1.5707963267341256
 const HALF_PI_LOW = 6.077100506506192e-11
@@ -236,7 +233,7 @@ function sine(g: VectorGraph, x: Vec, quarter: 0 | 1): Vec {
   const low = reduceHalf(g, g.op('f64x2', 'promote_low_f32x4', x))
   const high = reduceHalf(g, g.op('f64x2', 'promote_low_f32x4', g.shuffle(x, x, HIGH_HALF)))
   const r = g.shuffle(low.r, high.r, LOW_HALVES)
-  const k = g.shuffle(low.bits, high.bits, LOW_WORDS)
+  const k = g.shuffle(low.bits, high.bits, EVEN_WORDS)
   const square = mul(g, r, r)
   const s = g.madd(mul(g, r, square), polynomial(g, square, SIN), r)
   const c = g.madd(mul(g, square, square), polynomial(g, square, COS), g.nmadd(square, g.f32(0.5), g.f32(1)))

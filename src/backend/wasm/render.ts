@@ -5,7 +5,7 @@ import { UnsupportedError } from '../../errors.ts'
 import type { ComputeType, Program, Scalar, ScalarOp } from '../scalar.ts'
 import { type Local, V128 } from './assembler.ts'
 import { cos, erf, exp, exp2, expm1, log, log10, log1p, log2, sigmoid, sin, tanh, type VectorFunction } from './math.ts'
-import type { Vec, VectorGraph } from './vector.ts'
+import { EVEN_WORDS, HIGH_HALF, LOW_HALVES, type Vec, type VectorGraph } from './vector.ts'
 
 type Lanes = 'f32x4' | 'f64x2' | 'i32x4'
 
@@ -56,10 +56,6 @@ export function usedInputs(program: Program): ReadonlySet<number> {
   program.outputs.forEach(visit)
   return used
 }
-
-const EVEN_WORDS = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27]
-const LOW_HALVES = [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23]
-const HIGH_HALF = [8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15]
 
 class Rules {
   readonly #g: VectorGraph

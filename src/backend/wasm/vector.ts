@@ -8,6 +8,11 @@ export const PER_ELEMENT = 2
 
 export type LaneType = 'f32x4' | 'f64x2' | 'i32x4' | 'i64x2' | 'i16x8' | 'i8x16' | 'v128'
 
+/** Shuffles: the even 32-bit words of two vectors, the low halves of two vectors, the high half of one. */
+export const EVEN_WORDS: readonly number[] = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27]
+export const LOW_HALVES: readonly number[] = [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23]
+export const HIGH_HALF: readonly number[] = [8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15]
+
 /** Where code is being written: the function, its run-time scalars, the functions it may call. */
 export interface Site {
   readonly f: Body

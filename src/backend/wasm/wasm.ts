@@ -6,6 +6,7 @@ import { compileFlat, compileStrided } from './elementwise.ts'
 import { wasmFeatures } from './features.ts'
 import { compileMatmul, matmulWork } from './matmul.ts'
 import { compileReduce } from './reduce.ts'
+import { compileScan } from './scan.ts'
 
 /** Choices of the WASM backend. */
 export interface WasmOptions {
@@ -31,7 +32,7 @@ export function createWasmBackend(memory: LinearMemory, options: WasmOptions = {
     flat: (program, fixed) => compileFlat(memory, program, fixed, relaxed),
     strided: (program, inner) => compileStrided(memory, program, inner, relaxed),
     reduce: (op, dtype) => once(`${op}:${dtype}`, () => compileReduce(memory, op, dtype)),
-    scan: (op, dtype) => once(`scan:${op}:${dtype}`, () => reference.scan(op, dtype)),
+    scan: (op, dtype) => once(`scan:${op}:${dtype}`, () => compileScan(memory, op, dtype)),
     matmul: (dtype) => once(`matmul:${dtype}`, () => (isFloat(dtype) ? compileMatmul(memory, dtype, relaxed) : reference.matmul(dtype))),
     matmulWork: (dtype, m, n, k) => (isFloat(dtype) ? matmulWork(dtype, m, n, k) : reference.matmulWork(dtype, m, n, k)),
     index: (op, dtype) => once(`${op}:${dtype}`, () => reference.index(op, dtype)),

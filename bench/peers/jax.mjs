@@ -1,0 +1,60 @@
+/** The rows in jax-js (wasm), jitted, as its users would write them; the result of each call is awaited on the device. */
+import { serve } from '../protocol.ts'
+
+globalThis.Float16Array ??= class {}
+const { numpy: np, init, valueAndGrad, grad, jit, tree } = await import('@jax-js/jax')
+await init('wasm')
+
+const wave = (shape, scale = 0.3) => {
+  const n = shape.reduce((a, b) => a * b, 1)
+  return np.array(Float32Array.from({ length: n }, (_, i) => Math.sin(i * 12.9898) * scale)).reshape(shape)
+}
+
+await serve(({ kind, sizes }) => {
+  const [n] = sizes
+  if (kind === 'chain' || kind === 'chainBackward') {
+    const y = np.array([0.5])
+    const z = np.array([0.1])
+    const chain = (x) => {
+      let h = x
+      for (let i = 0; i < 50; i++) h = h.mul(y.ref).add(z.ref)
+      return h
+    }
+    const f = kind === 'chain' ? chain : grad((x) => chain(x).sum())
+    return (times) => {
+      for (let i = 0; i < times; i++) f(np.array([1.0001])).js()
+    }
+  }
+  if (kind === 'mlp') {
+    const [batch, inputs, hidden, outputs] = sizes
+    let p = { w1: wave([inputs, hidden], 0.05), b1: wave([hidden]), w2: wave([hidden, outputs], 0.05), b2: wave([outputs]) }
+    const x = wave([batch, inputs])
+    const y = wave([batch, outputs])
+    const loss = (q, a, b) => np.square(np.dot(np.tanh(np.dot(a, q.w1).add(q.b1)), q.w2).add(q.b2).sub(b)).mean()
+    const step = jit((q, a, b) => {
+      const [l, g] = valueAndGrad(loss)(tree.ref(q), a, b)
+      return [l, tree.map((u, v) => u.sub(v.mul(0.01)), q, g)]
+    })
+    return (times) => {
+      for (let i = 0; i < times; i++) {
+        let l
+        ;[l, p] = step(p, x.ref, y.ref)
+        l.js()
+      }
+    }
+  }
+  if (kind === 'matmul') {
+    const a = wave([n, n])
+    const b = wave([n, n])
+    const f = jit((u, v) => np.matmul(u, v))
+    return (times) => {
+      for (let i = 0; i < times; i++) f(a.ref, b.ref).dispose()
+    }
+  }
+  const a = wave([n])
+  const b = wave([n])
+  const f = kind === 'add' ? jit((u, v) => u.add(v)) : jit((u) => np.exp(u))
+  return (times) => {
+    for (let i = 0; i < times; i++) (kind === 'add' ? f(a.ref, b.ref) : f(a.ref)).dispose()
+  }
+})
