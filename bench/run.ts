@@ -105,6 +105,8 @@ const table: string[][] = [['row', 'unit', ...peers.map((p) => p.name), ...other
 const record: unknown[] = []
 for (const row of chosen) {
   const times = new Map<Peer, number[]>(peers.map((p) => [p, []]))
+  // A warm-up for everybody: compilers of all sorts need one.
+  for (const peer of peers) await peer.ask(row, Number(options.ms))
   for (let round = 0; round < Number(options.rounds); round++) {
     for (const peer of peers) {
       const { seconds } = await peer.ask(row, Number(options.ms))

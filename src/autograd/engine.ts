@@ -34,14 +34,8 @@ export interface PassOptions {
   readonly accumulate: boolean
 }
 
-interface Stashed {
-  readonly node: Node
-  readonly task: Task
-  readonly pending: number
-  readonly needed: boolean
-  readonly buffer: TensorCore | null
-  readonly buffers: (TensorCore | null)[] | null
-}
+/** A node's scratch fields, put aside by an inner pass. */
+type Stashed = Pick<Node, 'task' | 'pending' | 'needed' | 'buffer' | 'buffers'> & { readonly node: Node }
 
 let nextTask = 0
 let running: Task | null = null
@@ -67,6 +61,7 @@ export class Task {
   private readonly visited: Node[] = []
   private readonly stash: Stashed[] = []
   private readonly ready = new ReadyQueue()
+  /** For each node that was asked for: its output numbers and their places among the results. */
   private readonly captures: Map<Node, { nr: number; slot: number }[]> | null = null
   private readonly captured: (TensorCore | null)[] = []
   private readonly restrict: boolean
@@ -80,12 +75,10 @@ export class Task {
     this.accumulates = options.accumulate
     if (options.inputs === null) return
     this.captures = new Map()
-    options.inputs.forEach(({ node, nr }, slot) => {
+    for (const [slot, { node, nr }] of options.inputs.entries()) {
       this.captured.push(null)
-      const list = this.captures!.get(node)
-      if (list === undefined) this.captures!.set(node, [{ nr, slot }])
-      else list.push({ nr, slot })
-    })
+      this.captures.set(node, [...(this.captures.get(node) ?? []), { nr, slot }])
+    }
   }
 
   /** Runs from `roots` with their gradients. Returns one gradient (or null) per input asked for. */
@@ -97,17 +90,14 @@ export class Task {
     try {
       this.count(roots)
       if (this.restrict) this.mark()
-      for (let i = 0; i < roots.length; i++) {
-        const { node, nr } = roots[i]!
-        this.put(node, nr, grads[i]!)
-      }
+      for (const [i, { node, nr }] of roots.entries()) this.put(node, nr, grads[i]!)
       for (const { node } of roots) {
         if (node.pending !== 0) continue
         node.pending = -1
         this.ready.push(node)
       }
       for (let node = this.ready.pop(); node !== undefined; node = this.ready.pop()) this.evaluate(node)
-      for (let i = 0; i < this.callbacks.length; i++) this.callbacks[i]!()
+      for (const callback of this.callbacks) callback()
       return this.captured
     } finally {
       running = previous

@@ -20,24 +20,25 @@ export function createWasmBackend(memory: LinearMemory, options: WasmOptions = {
   if (!features.simd || memory.memory === undefined) return undefined
   const reference = createReferenceBackend(memory)
   const { relaxed } = features
-  const cache = new Map<string, unknown>()
-  const once = <T>(key: string, make: () => T): T => {
-    let hit = cache.get(key) as T | undefined
-    if (hit === undefined) cache.set(key, (hit = make()))
-    return hit
+  // Compiled kernels by job and dtype: asked for on every call, so without building keys.
+  const caches = new Map<string, Partial<Record<DType, unknown>>>()
+  const once = <T>(job: string, dtype: DType, make: () => T): T => {
+    let table = caches.get(job)
+    if (table === undefined) caches.set(job, (table = {}))
+    return (table[dtype] ??= make()) as T
   }
   const isFloat = (dtype: DType): dtype is 'float32' | 'float64' => dtype === 'float32' || dtype === 'float64'
   return {
     name: relaxed ? 'wasm (relaxed SIMD)' : 'wasm (SIMD)',
     flat: (program, fixed) => compileFlat(memory, program, fixed, relaxed),
     strided: (program, inner) => compileStrided(memory, program, inner, relaxed),
-    reduce: (op, dtype) => once(`${op}:${dtype}`, () => compileReduce(memory, op, dtype)),
-    scan: (op, dtype) => once(`scan:${op}:${dtype}`, () => compileScan(memory, op, dtype)),
-    matmul: (dtype) => once(`matmul:${dtype}`, () => (isFloat(dtype) ? compileMatmul(memory, dtype, relaxed) : reference.matmul(dtype))),
+    reduce: (op, dtype) => once(op, dtype, () => compileReduce(memory, op, dtype)),
+    scan: (op, dtype) => once(op === 'sum' ? 'cumsum' : 'cumprod', dtype, () => compileScan(memory, op, dtype)),
+    matmul: (dtype) => once('matmul', dtype, () => (isFloat(dtype) ? compileMatmul(memory, dtype, relaxed) : reference.matmul(dtype))),
     matmulWork: (dtype, m, n, k) => (isFloat(dtype) ? matmulWork(dtype, m, n, k) : reference.matmulWork(dtype, m, n, k)),
-    index: (op, dtype) => once(`${op}:${dtype}`, () => reference.index(op, dtype)),
-    maxPool2d: (dtype) => once(`maxPool2d:${dtype}`, () => reference.maxPool2d(dtype)),
-    unfold2d: (dtype) => once(`unfold2d:${dtype}`, () => reference.unfold2d(dtype)),
-    fold2d: (dtype) => once(`fold2d:${dtype}`, () => reference.fold2d(dtype)),
+    index: (op, dtype) => once(op, dtype, () => reference.index(op, dtype)),
+    maxPool2d: (dtype) => once('maxPool2d', dtype, () => reference.maxPool2d(dtype)),
+    unfold2d: (dtype) => once('unfold2d', dtype, () => reference.unfold2d(dtype)),
+    fold2d: (dtype) => once('fold2d', dtype, () => reference.fold2d(dtype)),
   }
 }
