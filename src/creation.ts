@@ -4,6 +4,7 @@ import { ArgumentError, DTypeError, ShapeError, show } from './errors.ts'
 import { fillWith } from './execute.ts'
 import { Tensor } from './fluent.ts'
 import { Layout } from './layout.ts'
+import { defaultGenerator, type Generator } from './random.ts'
 import { checkShape, type Shape } from './shape.ts'
 import { checkValue, dataView, empty as emptyCore, isTensor, type Nested, readAll, type TensorCore } from './tensor.ts'
 
@@ -125,4 +126,75 @@ export function ones(shape: Shape | number, options?: TensorOptions): Tensor {
 export function full(shape: Shape | number, value: number | boolean, options?: TensorOptions): Tensor {
   const dt = typeOf(options, typeof value === 'boolean' ? dtypes.bool : defaultInfo())
   return filled('full', shape, checkValue(value, dt, 'full'), { ...options, dtype: dt.name })
+}
+
+/** Makes the default generator start from `seed`. @see https://docs.pytorch.org/docs/stable/generated/torch.manual_seed.html */
+export { Generator, manualSeed } from './random.ts'
+
+/** Options of random tensors. */
+export interface RandomOptions extends TensorOptions {
+  /** Default: the one that `manualSeed` seeds. */
+  readonly generator?: Generator
+}
+
+function random(op: string, shape: Shape | number, options: RandomOptions | undefined, fill: (g: Generator, out: Float32Array | Float64Array) => void): Tensor {
+  const dt = typeOf(options, defaultInfo())
+  if (!dt.floating) throw new DTypeError(`${op}: only float32 and float64 are supported, got ${dt.name}`, { op, dtypes: [dt.name] })
+  const sizes = typeof shape === 'number' ? [shape] : [...shape]
+  checkSize(sizes, dt, op)
+  const t = emptyCore(Layout.of(sizes), dt, null)
+  const data = dataView(t)
+  fill(options?.generator ?? defaultGenerator, data.subarray(0, t.layout.numel) as Float32Array)
+  return finish(t, options, op)
+}
+
+/** Uniform numbers in [0, 1). @see https://docs.pytorch.org/docs/stable/generated/torch.rand.html */
+export function rand(shape: Shape | number, options?: RandomOptions): Tensor {
+  return random('rand', shape, options, (g, out) => g.uniform(out))
+}
+
+/** Standard normal numbers. @see https://docs.pytorch.org/docs/stable/generated/torch.randn.html */
+export function randn(shape: Shape | number, options?: RandomOptions): Tensor {
+  return random('randn', shape, options, (g, out) => g.normal(out))
+}
+
+/** Whole numbers in [low, high), int32 by default. @see https://docs.pytorch.org/docs/stable/generated/torch.randint.html */
+export function randint(low: number, high: number, shape: Shape, options?: RandomOptions): Tensor {
+  if (!Number.isInteger(low) || !Number.isInteger(high) || high <= low) throw new ArgumentError(`randint: expected whole numbers low < high, got [${low}, ${high})`, { op: 'randint' })
+  checkSize(shape, dtypes.int32, 'randint')
+  const values = new Int32Array(shape.reduce((a, b) => a * b, 1))
+  ;(options?.generator ?? defaultGenerator).integers(values, low, high)
+  return finish(fromValues(values, [...shape], typeOf(options, dtypes.int32)), options, 'randint')
+}
+
+/** The whole numbers below n in random order, int32. @see https://docs.pytorch.org/docs/stable/generated/torch.randperm.html */
+export function randperm(n: number, options?: RandomOptions): Tensor {
+  checkSize([n], dtypes.int32, 'randperm')
+  return finish(fromValues((options?.generator ?? defaultGenerator).permutation(n), [n], typeOf(options, dtypes.int32)), options, 'randperm')
+}
+
+/** start, start + step, … below end; one number is the end. @see https://docs.pytorch.org/docs/stable/generated/torch.arange.html */
+export function arange(start: number, end?: number, step = 1, options?: TensorOptions): Tensor {
+  const [from, to] = end === undefined ? [0, start] : [start, end]
+  if (!Number.isFinite(from) || !Number.isFinite(to) || !Number.isFinite(step) || step === 0) throw new ArgumentError(`arange: unsupported range: ${from} -> ${to} by ${step}`, { op: 'arange' })
+  const n = Math.max(0, Math.ceil((to - from) / step))
+  const dt = typeOf(options, [from, to, step].every(Number.isInteger) ? dtypes.int32 : defaultInfo())
+  checkSize([n], dt, 'arange')
+  return finish(fromValues(Array.from({ length: n }, (_, i) => from + i * step), [n], dt), options, 'arange')
+}
+
+/** n numbers from start to end, both included. @see https://docs.pytorch.org/docs/stable/generated/torch.linspace.html */
+export function linspace(start: number, end: number, n: number, options?: TensorOptions): Tensor {
+  const dt = typeOf(options, defaultInfo())
+  checkSize([n], dt, 'linspace')
+  const step = n > 1 ? (end - start) / (n - 1) : 0
+  // From the nearer end, so that both ends are met exactly.
+  return finish(fromValues(Array.from({ length: n }, (_, i) => (i < n / 2 ? start + step * i : end - step * (n - 1 - i))), [n], dt), options, 'linspace')
+}
+
+/** The identity matrix. @see https://docs.pytorch.org/docs/stable/generated/torch.eye.html */
+export function eye(n: number, options?: TensorOptions): Tensor {
+  const t = zeros([n, n], { ...(options?.dtype === undefined ? {} : { dtype: options.dtype }) })
+  t.diagonal().fill_(1)
+  return finish(t.detach(), options, 'eye')
 }

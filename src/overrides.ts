@@ -1,7 +1,16 @@
 /** Methods whose type depends on their arguments: they take precedence over the types derived from the functions. */
 import type { Tensor } from './fluent.ts'
+import type { DimOptions } from './ops/dims.ts'
+import type { ValuesAndIndices } from './ops/extrema.ts'
+
+/** Full reduction; values and positions along a dim; or the elementwise extremum with another tensor. */
+interface Extremum {
+  (): Tensor
+  (dim: number | (DimOptions & { dim: number }), options?: DimOptions): ValuesAndIndices
+  (other: Tensor): Tensor
+}
 
 export interface FluentOverrides {
-  /** This tensor where `condition` holds, `other` elsewhere. */
-  where(condition: Tensor, other: Tensor | number): Tensor
+  readonly max: Extremum
+  readonly min: Extremum
 }

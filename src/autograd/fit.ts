@@ -4,11 +4,10 @@ import { cast, sumTo } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { expandable, sameShape } from '../shape.ts'
 import type { TensorCore } from '../tensor.ts'
-import type { Task } from './engine.ts'
-import type { Node, OutputMeta } from './node.ts'
+import type { Node, OutputMeta, Pass } from './node.ts'
 
 /** `g`, gradient i that `node` made, with the shape and dtype of `meta`. Errors: GraphError when the shapes can't be reconciled. */
-export function fit(g: TensorCore, meta: OutputMeta, node: Node, i: number, task: Task): TensorCore {
+export function fit(g: TensorCore, meta: OutputMeta, node: Node, i: number, task: Pass): TensorCore {
   const { shape, dt } = meta
   let out = g
   if (!sameShape(g.layout.shape, shape)) {

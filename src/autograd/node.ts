@@ -1,12 +1,14 @@
 /** The vocabulary of the graph: nodes, edges, saved tensors, version counters, what leaves and views know. */
 import type { DTypeInfo } from '../dtype.ts'
-import { GraphError, InPlaceError, show } from '../errors.ts'
+import { ArgumentError, GraphError, InPlaceError, ShapeError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import type { Layout } from '../layout.ts'
+import { Area } from '../memory/area.ts'
 import type { Storage } from '../memory/storage.ts'
-import type { Shape } from '../shape.ts'
-import { type ArrayLike, TensorCore } from '../tensor.ts'
+import { expandable, sameShape, type Shape } from '../shape.ts'
+import { type ArrayLike, refuse, TensorCore } from '../tensor.ts'
 import type { Task } from './engine.ts'
+import { fit } from './fit.ts'
 
 // Note [Version counters]
 // Every in-place change of a storage's elements counts one up. A tensor shares its counter with its views and with
@@ -112,6 +114,24 @@ export interface OutputMeta {
   readonly dt: DTypeInfo
 }
 
+/** What a node's rules see of the pass that runs them. */
+export interface Pass {
+  /** Where gradients and temporaries come from when they aren't part of a graph. */
+  readonly area: Area
+  /** Rules run on tensors, in public operations, instead of fused kernels. */
+  readonly createGraph: boolean
+  /** Where a node writes the gradients of its inputs. */
+  readonly out: (TensorCore | null)[]
+  /** Must a gradient for this edge be computed? */
+  wants(next: Node | null): next is Node
+}
+
+/** One tensor that a node keeps for its rules: `in0`, `in1`, … for inputs, `out0`, … for outputs. */
+export interface Saved {
+  readonly name: string
+  readonly value: SavedTensor
+}
+
 let sequence = 0
 
 /** The number the next node will get. */
@@ -154,11 +174,52 @@ export abstract class Node {
   /** torch's name of the node: `MulBackward0`. */
   abstract name(): string
 
-  /** Computes gradients of the inputs into `task.out`, from the gradients of the outputs (null: undefined). */
-  abstract run(g: TensorCore | null, gs: readonly (TensorCore | null)[] | null, task: Task): void
+  /** Computes gradients of the inputs into `pass.out`, from the gradients of the outputs (null: undefined). */
+  abstract run(g: TensorCore | null, gs: readonly (TensorCore | null)[] | null, pass: Pass): void
 
   /** Lets go of what was saved; a second pass through this node must refuse if that was anything. */
   release(): void {}
+
+  /** What the node keeps for its rules; empty once it was let go. */
+  savedTensors(): readonly Saved[] {
+    return []
+  }
+
+  /**
+   * Runs this node's rules alone, outside any backward pass: the gradients of its inputs (null where none flows) from
+   * those of its outputs. Hooks don't run; the work is recorded if grad mode is on. Keeps what the node saved.
+   * Errors: ArgumentError for the wrong number of gradients, ShapeError when one doesn't expand to its output's shape,
+   * GraphError when the saved tensors are gone.
+   * @example
+   * const x = tensor(3, { requiresGrad: true })
+   * x.pow(2).gradFn.apply(tensor(1)) // [tensor(6., gradFn=<MulBackward0>)]
+   */
+  apply(...grads: GradList): GradList {
+    if (grads.length !== this.outputs) {
+      throw new ArgumentError(`${this.name()}: expected ${this.outputs} arguments, got ${grads.length} instead: one gradient per output`, { op: this.name() })
+    }
+    const gs = grads.map((g, nr) => (g === null ? null : this.incoming(g, nr)))
+    const pass: Pass = { area: new Area(), createGraph: true, out: this.edges.map(() => null), wants: (next): next is Node => next !== null }
+    if (gs.some((g) => g !== null)) this.run(gs[0]!, this.metas === null ? null : gs, pass)
+    return this.edges.map((next, i) => {
+      const made = pass.out[i] ?? null
+      return made === null || next === null ? null : (fit(made, next.meta(this.nrs?.[i] ?? 0), this, i, pass) as Tensor)
+    })
+  }
+
+  /** A gradient given to `apply`, made to fit output `nr`. */
+  private incoming(g: Tensor, nr: number): Tensor {
+    if (!(g instanceof TensorCore)) throw refuse(this.name(), g, `gradient ${nr}`)
+    const { shape, dt } = this.meta(nr)
+    if (!sameShape(g.layout.shape, shape) && !expandable(g.layout.shape, shape)) {
+      throw new ShapeError(`${this.name()}: Mismatch in shape: gradient ${nr} has a shape of ${show(g.layout.shape)} and output ${nr} has a shape of ${show(shape)}`, {
+        op: this.name(),
+        shapes: [g.layout.shape, shape],
+      })
+    }
+    const whole = sameShape(g.layout.shape, shape) ? g : g.expand(shape)
+    return whole.dt === dt ? whole : whole.to(dt.name)
+  }
 
   /** How many outputs. */
   get outputs(): number {
@@ -209,6 +270,16 @@ export class AccumulateGrad extends Node {
   }
 
   run(): void {}
+
+  /** Adds the gradient to the leaf's `.grad`. */
+  override apply(...grads: GradList): GradList {
+    if (grads.length !== 1) throw new ArgumentError(`AccumulateGrad: expected 1 arguments, got ${grads.length} instead`, { op: 'AccumulateGrad' })
+    const [g] = grads
+    if (g === null || g === undefined) return []
+    const leaf = this.variable as Tensor
+    leaf.grad = leaf.grad === null ? g : leaf.grad.add(g)
+    return []
+  }
 }
 
 /**

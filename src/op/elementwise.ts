@@ -8,7 +8,7 @@ import { ArgumentError, DTypeError, ShapeError, show } from '../errors.ts'
 import type { Task } from '../autograd/engine.ts'
 import { type Level, lower, topLevel, wrap } from '../autograd/levels.ts'
 import { modes, raiseTrouble } from '../autograd/modes.ts'
-import { freed, Node, SavedTensor } from '../autograd/node.ts'
+import { freed, Node, type Saved, SavedTensor } from '../autograd/node.ts'
 import { attach, bump, checkInPlace, edgeOf, needs, rebase } from '../autograd/record.ts'
 import { cloneContiguous, type Kernel, kernel, run, run1, run2, runInto, type Scalars } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
@@ -474,7 +474,6 @@ export class ElementwiseNode extends Node {
   b: SavedTensor | null = null
   c: SavedTensor | null = null
   y: SavedTensor | null = null
-  private live = true
 
   constructor(op: ElementwiseOp, edges: (Node | null)[], nrs: readonly number[] | null, y: TensorCore, s: Scalars, scalarMask: number) {
     super(edges, nrs, y.layout.shape, y.dt)
@@ -508,16 +507,15 @@ export class ElementwiseNode extends Node {
   private fused(plan: Plan, g: TensorCore, out: DTypeInfo, task: Task): TensorCore {
     const { uses } = plan
     const to = out.category === 2 ? out : g.dt
-    const s = this.s === null ? null : this.s
     if (uses.length === 0) {
       const k = this.op.backward(plan, [g.dt], to)
-      return run1(k, g, take(s, k), task.area)
+      return run1(k, g, take(this.s, k), task.area)
     }
     const first = this.saved(uses[0]!)
     first.check(this)
     if (uses.length === 1) {
       const k = this.op.backward(plan, [g.dt, first.dt], to)
-      return run2(k, g, first, take(s, k), task.area)
+      return run2(k, g, first, take(this.s, k), task.area)
     }
     const ins: ArrayLike[] = [g, first]
     for (let j = 1; j < uses.length; j++) {
@@ -526,7 +524,7 @@ export class ElementwiseNode extends Node {
       ins.push(more)
     }
     const k = this.op.backward(plan, ins.map((x) => x.dt), to)
-    return run(k, ins, take(s, k), task.area)
+    return run(k, ins, take(this.s, k), task.area)
   }
 
   private rule(i: number, g: Tensor): Tensor {
@@ -542,9 +540,11 @@ export class ElementwiseNode extends Node {
     return this.op.record.vjp![i]!<Tensor>(g, { a, b, c, y: this.y?.unpack(this) as Tensor, s })
   }
 
+  override savedTensors(): readonly Saved[] {
+    return [this.a, this.b, this.c, this.y].flatMap((value, i) => (value === null ? [] : [{ name: i < Y ? `in${i}` : 'out0', value }]))
+  }
+
   override release(): void {
-    if (!this.live) return
-    this.live = false
     this.a = this.b = this.c = this.y = null
   }
 }

@@ -5,7 +5,7 @@
 import type { Task } from '../autograd/engine.ts'
 import { type Level, lower, topLevel, withLevel, wrap } from '../autograd/levels.ts'
 import { modes, raiseTrouble } from '../autograd/modes.ts'
-import { type Creation, freed, leafOf, Node, type OutputMeta, SavedTensor } from '../autograd/node.ts'
+import { type Creation, freed, leafOf, Node, type OutputMeta, type Saved, SavedTensor } from '../autograd/node.ts'
 import { asView, attach, edgeOf } from '../autograd/record.ts'
 import { differentiate } from '../autograd/run.ts'
 import type { Tensor } from '../fluent.ts'
@@ -320,6 +320,10 @@ export class GeneralNode<P> extends Node implements Context<P> {
       this.running = null
       this.memo = null
     }
+  }
+
+  override savedTensors(): readonly Saved[] {
+    return [...(this.saved ?? [])].map(([slot, value]) => ({ name: slot >= 0 ? `in${slot}` : `out${OUT - slot}`, value }))
   }
 
   override release(): void {

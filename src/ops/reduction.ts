@@ -1,44 +1,13 @@
-/** Reductions over dims: sums, means, extrema. */
+/** Reductions over dims: sums, means, spreads, products, logic. */
+import { input, Program, scalar } from '../backend/scalar.ts'
 import { type DType, dtypeInfo } from '../dtype.ts'
-import { reduce } from '../execute.ts'
+import { DTypeError } from '../errors.ts'
+import { type Kernel, kernel, reduce, run1, run2, runInto } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
-import { type Batched, general, type GeneralOp, vjp } from '../op/general.ts'
-import { reducedShape, type Shape, wrapDims } from '../shape.ts'
-import { expectTensor } from '../tensor.ts'
-
-/** Which dims a reduction takes away: one, several, or (absent) all. */
-export interface DimOptions {
-  readonly dim?: number | readonly number[]
-  /** Keep reduced dims with size 1. */
-  readonly keepdim?: boolean
-}
-/** The short forms: a dim, a list of dims, or the options. */
-export type DimArgument<O extends DimOptions = DimOptions> = number | readonly number[] | O
-
-/** A reduction's dims, wrapped, and whether all were meant. */
-export interface Reduced {
-  readonly dims: number[]
-  readonly keepdim: boolean
-  readonly all: boolean
-}
-
-/** The meaning of a reduction's last argument(s). */
-export function reduced(x: Tensor, argument: DimArgument | undefined, op: string, options?: DimOptions): Reduced {
-  const o: DimOptions = argument === undefined ? (options ?? {}) : typeof argument === 'number' || Array.isArray(argument) ? { ...options, dim: argument as number } : (argument as DimOptions)
-  return { dims: wrapDims(o.dim, x.layout.rank, op), keepdim: o.keepdim ?? false, all: o.dim === undefined }
-}
-
-/** A gradient of a reduction's result, expanded back over the reduced dims. */
-export function unreduce(g: Tensor, shape: Shape, { dims, keepdim }: Reduced): Tensor {
-  const kept = keepdim || dims.length === 0 ? g : g.reshape(reducedShape(shape, dims, true))
-  return kept.expand(shape)
-}
-
-/** The value with its batch in front, and dims counted there. */
-export function reducedBatch<P extends Reduced>(b: Batched<P>): { value: Tensor; p: P } {
-  const value = b.dims[0] === 0 ? b.x[0]! : b.x[0]!.movedim(b.dims[0]!, 0)
-  return { value, p: { ...b.p, dims: b.p.dims.map((d) => d + 1) } }
-}
+import type { Owner } from '../memory/storage.ts'
+import { general, type GeneralOp, OUT, vjp } from '../op/general.ts'
+import { expectTensor, TensorCore } from '../tensor.ts'
+import { type DimArgument, type DimOptions, type Reduced, reduced, reducedBatch, unreduce } from './dims.ts'
 
 const sumOp: GeneralOp<Reduced> = /* @__PURE__ */ general('sum', {
   node: ({ all }) => (all ? 'SumBackward0' : 'SumBackward1'),
@@ -51,15 +20,227 @@ const sumOp: GeneralOp<Reduced> = /* @__PURE__ */ general('sum', {
   },
 })
 
+type TypedDims = DimOptions & { readonly dtype?: DType }
+
+function inType(x: Tensor, dim: DimArgument<TypedDims> | undefined, options: TypedDims | undefined): Tensor {
+  const dtype = options?.dtype ?? (typeof dim === 'object' && !Array.isArray(dim) ? (dim as TypedDims).dtype : undefined)
+  return dtype === undefined ? x : x.to(dtypeInfo(dtype).name)
+}
+
 /**
  * The sum over dims (all of them by default). Integers and bools sum to int32, exactly: a sum that doesn't fit throws.
  * @example
  * tensor([[1, 2], [3, 4]]).sum(0).tolist() // [4, 6]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.sum.html
  */
-export function sum(x: Tensor, dim?: DimArgument<DimOptions & { dtype?: DType }>, options?: DimOptions & { dtype?: DType }): Tensor {
+export function sum(x: Tensor, dim?: DimArgument<TypedDims>, options?: TypedDims): Tensor {
   expectTensor('sum', x, 'argument 0')
-  const dtype = options?.dtype ?? (typeof dim === 'object' && !Array.isArray(dim) ? (dim as { dtype?: DType }).dtype : undefined)
-  const t = dtype === undefined ? x : x.to(dtypeInfo(dtype).name)
-  return sumOp.one([t], reduced(t, dim, 'sum', options))
+  return sumOp.one([inType(x, dim, options)], reduced(x, dim, 'sum', options))
 }
+
+/** How many elements each result is made from. */
+function count(x: TensorCore, dims: readonly number[]): number {
+  return dims.reduce((n, d) => n * x.layout.shape[d]!, 1)
+}
+
+const scales: (Kernel | undefined)[] = []
+function scaled(x: TensorCore, factor: number): TensorCore {
+  const k = (scales[x.dt.code] ??= kernel(new Program([input(0).mul(scalar(0))], [x.dt.name], [x.dt.name], 1, x.dt.name as 'float32')))
+  runInto(k, [x], [x], [factor])
+  return x
+}
+const divisions: (Kernel | undefined)[] = []
+function divided(x: TensorCore, divisor: number): TensorCore {
+  const k = (divisions[x.dt.code] ??= kernel(new Program([input(0).div(scalar(0))], [x.dt.name], [x.dt.name], 1, x.dt.name as 'float32')))
+  runInto(k, [x], [x], [divisor])
+  return x
+}
+
+function floatsOnly(op: string, x: Tensor): void {
+  if (!x.dt.floating) throw new DTypeError(`${op}(): could not infer output dtype. Input dtype must be a floating point type, got ${x.dtype}; convert it first, e.g. x.to('float32')`, { op, dtypes: [x.dtype] })
+}
+
+function meanOf(x: TensorCore, dims: readonly number[], keepdim: boolean, owner: Owner | null): TensorCore {
+  return divided(reduce('sum', x, dims, keepdim, owner), count(x, dims))
+}
+
+const meanOp: GeneralOp<Reduced> = /* @__PURE__ */ general('mean', {
+  node: ({ all }) => (all ? 'MeanBackward0' : 'MeanBackward1'),
+  forward: (x, { dims, keepdim }, owner) => meanOf(x[0]!, dims, keepdim, owner),
+  vjp: [
+    vjp([], (g, c) => {
+      const n = c.p.dims.reduce((m, d) => m * c.shapeOf(0)[d]!, 1)
+      return unreduce(g.div(n), c.shapeOf(0), c.p)
+    }),
+  ],
+  jvp: 'linear',
+  batch: (b) => {
+    const { value, p } = reducedBatch(b)
+    return p.dims.length === 0 ? value.clone() : meanOp.one([value], { ...p, all: false })
+  },
+})
+
+/**
+ * The mean over dims (all of them by default). Errors: DTypeError for integers.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.mean.html
+ */
+export function mean(x: Tensor, dim?: DimArgument<TypedDims>, options?: TypedDims): Tensor {
+  expectTensor('mean', x, 'argument 0')
+  const t = inType(x, dim, options)
+  floatsOnly('mean', t)
+  return meanOp.one([t], reduced(t, dim, 'mean', options))
+}
+
+/** Options of the spreads. */
+export interface SpreadOptions extends DimOptions {
+  /** Taken from the element count in the divisor; 1 gives the unbiased estimate. Default 1. */
+  readonly correction?: number
+}
+type Spread = Reduced & { readonly correction: number; readonly node: string }
+
+const squares: (Kernel | undefined)[] = []
+/** Σ(x − mean)², in two passes: the sum of squares minus the squared sum would cancel. */
+function spreadOf(x: TensorCore, p: Spread, owner: Owner | null): TensorCore {
+  const center = meanOf(x, p.dims, true, owner)
+  const d = input(0).sub(input(1))
+  const k = (squares[x.dt.code] ??= kernel(new Program([d.mul(d)], [x.dt.name], [x.dt.name, x.dt.name], 0, x.dt.name as 'float32')))
+  const total = reduce('sum', run2(k, x, center, null, owner), p.dims, p.keepdim, owner)
+  const n = count(x, p.dims)
+  return scaled(total, 1 / Math.max(0, n - p.correction))
+}
+const batchOf = (op: () => GeneralOp<Spread>) => (b: Parameters<typeof reducedBatch<Spread>>[0]): Tensor => {
+  const { value, p } = reducedBatch(b)
+  return op().one([value], { ...p, all: false })
+}
+
+const varOp: GeneralOp<Spread> = /* @__PURE__ */ general('var', {
+  node: 'VarBackward0',
+  forward: (x, p, owner) => spreadOf(x[0]!, p, owner),
+  vjp: [
+    vjp([0], (g, c) => {
+      const x = c.in(0)
+      const n = count(x, c.p.dims)
+      return unreduce(g, c.shapeOf(0), c.p).mul(x.sub(x.mean({ dim: c.p.dims, keepdim: true }))).mul(2 / Math.max(0, n - c.p.correction))
+    }),
+  ],
+  batch: batchOf(() => varOp),
+})
+
+const roots: (Kernel | undefined)[] = []
+const stdOp: GeneralOp<Spread> = /* @__PURE__ */ general('std', {
+  node: 'StdBackward0',
+  forward: (x, p, owner) => {
+    const v = spreadOf(x[0]!, p, owner)
+    const k = (roots[v.dt.code] ??= kernel(new Program([input(0).sqrt()], [v.dt.name], [v.dt.name], 0, v.dt.name as 'float32')))
+    return run1(k, v, null, owner)
+  },
+  // d√v = dv / 2√v, and 0 where the elements are all equal.
+  vjp: [
+    vjp([0, OUT], (g, c) => {
+      const x = c.in(0)
+      const y = c.out()
+      const n = count(x, c.p.dims)
+      const slope = g.div(y.mul(Math.max(0, n - c.p.correction))).where(y.ne(0), 0)
+      return unreduce(slope, c.shapeOf(0), c.p).mul(x.sub(x.mean({ dim: c.p.dims, keepdim: true })))
+    }),
+  ],
+  batch: batchOf(() => stdOp),
+})
+
+function spread(op: GeneralOp<Spread>, name: string, x: Tensor, dim: DimArgument<SpreadOptions> | undefined, options: SpreadOptions | undefined): Tensor {
+  expectTensor(name, x, 'argument 0')
+  if (!x.dt.floating) throw new DTypeError(`${name}: std and var only support floating point and complex dtypes, got ${x.dtype}`, { op: name, dtypes: [x.dtype] })
+  const correction = options?.correction ?? (typeof dim === 'object' && !Array.isArray(dim) ? (dim as SpreadOptions).correction : undefined) ?? 1
+  return op.one([x], { ...reduced(x, dim, name, options), correction, node: name })
+}
+
+/** The variance over dims; unbiased unless `correction` says otherwise. @see https://docs.pytorch.org/docs/stable/generated/torch.var.html */
+function variance(x: Tensor, dim?: DimArgument<SpreadOptions>, options?: SpreadOptions): Tensor {
+  return spread(varOp, 'var', x, dim, options)
+}
+export { variance as var }
+
+/** The standard deviation over dims. @see https://docs.pytorch.org/docs/stable/generated/torch.std.html */
+export function std(x: Tensor, dim?: DimArgument<SpreadOptions>, options?: SpreadOptions): Tensor {
+  return spread(stdOp, 'std', x, dim, options)
+}
+
+const prodOp: GeneralOp<Reduced> = /* @__PURE__ */ general('prod', {
+  node: ({ all }) => (all ? 'ProdBackward0' : 'ProdBackward1'),
+  forward: (x, { dims, keepdim }, owner) => reduce('prod', x[0]!, dims, keepdim, owner),
+  // ∂/∂xᵢ is the product of the others, as products before and after it: exact with zeros, and differentiable again.
+  vjp: [vjp([0], (g, c) => unreduce(g, c.shapeOf(0), c.p).mul(othersProduct(c.in(0), c.p.dims)))],
+  batch: (b) => {
+    const { value, p } = reducedBatch(b)
+    return prodOp.one([value], { ...p, all: false })
+  },
+})
+
+function othersProduct(x: Tensor, dims: readonly number[]): Tensor {
+  const { rank, shape } = x.layout
+  if (rank === 0) return x.detach().onesLike()
+  const kept = shape.map((_, i) => i).filter((i) => !dims.includes(i))
+  const order = [...kept, ...dims]
+  const keptShape = kept.map((i) => shape[i]!)
+  const flat = x.permute(order).reshape([...keptShape, dims.reduce((n, d) => n * shape[d]!, 1)])
+  const n = flat.shape.at(-1)!
+  if (n < 2) return x.onesLike()
+  const ones = flat.narrow(-1, 0, 1).onesLike()
+  const before = ones.catWith([flat.narrow(-1, 0, n - 1)], -1).cumprod(-1)
+  const after = ones.catWith([flat.flip([-1]).narrow(-1, 0, n - 1)], -1).cumprod(-1).flip([-1])
+  const inverse = order.map((_, d) => order.indexOf(d))
+  return before.mul(after).reshape([...keptShape, ...dims.map((d) => shape[d]!)]).permute(inverse)
+}
+
+/** The product over dims; the gradient is exact with zeros among the elements. @see https://docs.pytorch.org/docs/stable/generated/torch.prod.html */
+export function prod(x: Tensor, dim?: DimArgument<TypedDims>, options?: TypedDims): Tensor {
+  expectTensor('prod', x, 'argument 0')
+  const t = inType(x, dim, options)
+  return prodOp.one([t], reduced(t, dim, 'prod', options))
+}
+
+const anyOp: GeneralOp<Reduced> = /* @__PURE__ */ general('any', { node: 'AnyBackward0', forward: (x, p, owner) => reduce('any', x[0]!, p.dims, p.keepdim, owner) })
+const allOp: GeneralOp<Reduced> = /* @__PURE__ */ general('all', { node: 'AllBackward0', forward: (x, p, owner) => reduce('all', x[0]!, p.dims, p.keepdim, owner) })
+
+/** Is any element not zero? @see https://docs.pytorch.org/docs/stable/generated/torch.any.html */
+export function any(x: Tensor, dim?: DimArgument, options?: DimOptions): Tensor {
+  expectTensor('any', x, 'argument 0')
+  return anyOp.one([x], reduced(x, dim, 'any', options))
+}
+
+/** Are all elements not zero? @see https://docs.pytorch.org/docs/stable/generated/torch.all.html */
+export function all(x: Tensor, dim?: DimArgument, options?: DimOptions): Tensor {
+  expectTensor('all', x, 'argument 0')
+  return allOp.one([x], reduced(x, dim, 'all', options))
+}
+
+/** log Σ eˣ over dims, without overflow. @see https://docs.pytorch.org/docs/stable/generated/torch.logsumexp.html */
+export function logsumexp(x: Tensor, dim?: DimArgument, options?: DimOptions): Tensor {
+  expectTensor('logsumexp', x, 'argument 0')
+  return logsumexpOp.one([x.dt.floating ? x : x.to('float32')], reduced(x, dim, 'logsumexp', options))
+}
+
+const logsumexpOp: GeneralOp<Reduced> = /* @__PURE__ */ general('logsumexp', {
+  node: 'LogsumexpBackward0',
+  forward: (x, p, owner) => {
+    const t = x[0]!
+    const float = t.dt.name as 'float32'
+    if (p.dims.length > 0 && count(t, p.dims) === 0) {
+      const total = reduce('sum', t, p.dims, p.keepdim, owner)
+      return run1(kernel(new Program([input(0).log()], [float], [float], 0, float)), total, null, owner)
+    }
+    const max = p.dims.length === 0 ? t : reduce('max', t, p.dims, true, owner)
+    const safe = input(0).where(input(0).abs().lt(Number.POSITIVE_INFINITY), 0)
+    const shift = run1(kernel(new Program([safe], [float], [float], 0, float)), max, null, owner)
+    const e = run2(kernel(new Program([input(0).sub(input(1)).exp()], [float], [float, float], 0, float)), t, shift, null, owner)
+    const total = p.dims.length === 0 ? e : reduce('sum', e, p.dims, true, owner)
+    const y = run2(kernel(new Program([input(0).log().add(input(1))], [float], [float, float], 0, float)), total, shift, null, owner)
+    if (p.keepdim) return y
+    return new TensorCore(y.storage, y.layout.squeeze(p.dims), y.dt)
+  },
+  vjp: [vjp([0, OUT], (g, c) => unreduce(g, c.shapeOf(0), c.p).mul(c.in(0).sub(unreduce(c.out(), c.shapeOf(0), c.p)).exp()))],
+  batch: (b) => {
+    const { value, p } = reducedBatch(b)
+    return p.dims.length === 0 ? value.clone() : logsumexpOp.one([value], { ...p, all: false })
+  },
+})

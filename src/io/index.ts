@@ -1,0 +1,3 @@
+/** `gradtape/io`: tensors as bytes. */
+export { SafetensorsError } from './safetensors.ts'
+export { loadSafetensors, saveSafetensors } from './tensors.ts'

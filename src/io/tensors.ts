@@ -1,0 +1,25 @@
+/** Named tensors as one safetensors file, in memory: reading and writing files is the caller's. */
+import { tensor } from '../creation.ts'
+import { arrayType, dtypes } from '../dtype.ts'
+import type { Tensor } from '../fluent.ts'
+import { decodeSafetensors, encodeSafetensors } from './safetensors.ts'
+
+/** The bytes of a safetensors file with these tensors. @see https://huggingface.co/docs/safetensors */
+export function saveSafetensors(tensors: Readonly<Record<string, Tensor>>, metadata?: Record<string, string>): Uint8Array {
+  const entries = Object.entries(tensors).map(([name, t]) => {
+    const values = t.detach().toTypedArray()
+    return { name, dtype: t.dtype, shape: [...t.shape], data: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) }
+  })
+  return encodeSafetensors(entries, metadata)
+}
+
+/** The tensors of a safetensors file. Errors: SafetensorsError for a damaged one. */
+export function loadSafetensors(bytes: Uint8Array): Record<string, Tensor> {
+  return Object.fromEntries(
+    decodeSafetensors(bytes).entries.map(({ name, dtype, shape, data }) => {
+      const Type = arrayType(dtypes[dtype])
+      const values = new Type(data.slice().buffer)
+      return [name, tensor(values, { dtype }).reshape([...shape])]
+    }),
+  )
+}

@@ -1,0 +1,13 @@
+/** `nn.functional`: layers as plain functions. */
+export { relu, sigmoid } from '../ops/activation.ts'
+export { pad } from '../ops/arranging.ts'
+export { dropout } from '../ops/dropout.ts'
+export { elu, gelu, hardtanh, leakyRelu, logSigmoid, silu, softplus } from '../ops/functional.ts'
+export { embedding } from '../ops/indexing.ts'
+export {
+  binaryCrossEntropyWithLogits, crossEntropy, type CrossEntropyOptions, huberLoss, l1Loss, type LossOptions, mseLoss, nllLoss, type Reduction, smoothL1Loss,
+} from '../ops/loss.ts'
+export { batchNorm, layerNorm } from '../ops/normalization.ts'
+export { linear } from '../ops/product.ts'
+export { logSoftmax, softmax } from '../ops/softmax.ts'
+export { tanh } from '../ops/trigonometric.ts'

@@ -1,0 +1,38 @@
+/** The dims that reductions take: how they are given, wrapped, undone and batched. */
+import type { Tensor } from '../fluent.ts'
+import type { Batched } from '../op/general.ts'
+import { reducedShape, type Shape, wrapDims } from '../shape.ts'
+
+/** Which dims a reduction takes away: one, several, or (absent) all. */
+export interface DimOptions {
+  readonly dim?: number | readonly number[]
+  /** Keep reduced dims with size 1. */
+  readonly keepdim?: boolean
+}
+/** The short forms: a dim, a list of dims, or the options. */
+export type DimArgument<O extends DimOptions = DimOptions> = number | readonly number[] | O
+
+/** A reduction's dims, wrapped, and whether all were meant. */
+export interface Reduced {
+  readonly dims: number[]
+  readonly keepdim: boolean
+  readonly all: boolean
+}
+
+/** The meaning of a reduction's last argument(s). */
+export function reduced(x: Tensor, argument: DimArgument | undefined, op: string, options?: DimOptions): Reduced {
+  const o: DimOptions = argument === undefined ? (options ?? {}) : typeof argument === 'number' || Array.isArray(argument) ? { ...options, dim: argument as number } : (argument as DimOptions)
+  return { dims: wrapDims(o.dim, x.layout.rank, op), keepdim: o.keepdim ?? false, all: o.dim === undefined }
+}
+
+/** A gradient of a reduction's result, expanded back over the reduced dims. */
+export function unreduce(g: Tensor, shape: Shape, { dims, keepdim }: Reduced): Tensor {
+  const kept = keepdim || dims.length === 0 ? g : g.reshape(reducedShape(shape, dims, true))
+  return kept.expand(shape)
+}
+
+/** The value with its batch in front, and dims counted there. */
+export function reducedBatch<P extends Reduced>(b: Batched<P>): { value: Tensor; p: P } {
+  const value = b.dims[0] === 0 ? b.x[0]! : b.x[0]!.movedim(b.dims[0]!, 0)
+  return { value, p: { ...b.p, dims: b.p.dims.map((d) => d + 1) } }
+}

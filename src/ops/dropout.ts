@@ -1,0 +1,26 @@
+/** Random zeroing. */
+import { ArgumentError } from '../errors.ts'
+import type { Tensor } from '../fluent.ts'
+import { Layout } from '../layout.ts'
+import { defaultGenerator, type Generator } from '../random.ts'
+import { dataView, empty, expectTensor } from '../tensor.ts'
+
+/**
+ * Each element zeroed with probability p, the others scaled by 1/(1 − p); x itself when not training.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.dropout.html
+ */
+export function dropout(x: Tensor, options: { readonly p?: number; readonly training?: boolean; readonly generator?: Generator } = {}): Tensor {
+  expectTensor('dropout', x, 'argument 0')
+  const { p = 0.5, training = true, generator = defaultGenerator } = options
+  if (!(p >= 0 && p <= 1)) throw new ArgumentError(`dropout probability has to be between 0 and 1, but got ${p}`, { op: 'dropout' })
+  if (!training || p === 0) return x
+  const mask = empty(Layout.of(x.shape), x.dt, null)
+  const bits = dataView(mask)
+  const keep = new Uint8Array(mask.layout.numel)
+  generator.bernoulli(keep, 1 - p)
+  const scale = p === 1 ? 0 : 1 / (1 - p)
+  keep.forEach((k, i) => {
+    bits[i] = k === 0 ? 0 : scale
+  })
+  return x.mul(mask as Tensor)
+}
