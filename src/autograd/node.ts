@@ -266,7 +266,7 @@ export class AccumulateGrad extends Node {
   }
 
   name(): string {
-    return 'AccumulateGrad'
+    return 'torch::autograd::AccumulateGrad'
   }
 
   run(): void {}

@@ -150,6 +150,13 @@ function like(base: Layout): Layout {
   return base.dense ? base.at(0) : new Layout([base.end - base.offset], [1], 0)
 }
 
+/** The order of dims in which a dense base is row-major: there, a view's strides address its elements. */
+function arrangement(base: Layout, view: Layout): { order: number[]; inverse: number[]; offset: number } {
+  const order = base.shape.map((_, d) => d)
+  order.sort((a, b) => base.strides[b]! - base.strides[a]! || base.shape[b]! - base.shape[a]!)
+  return { order, inverse: order.map((_, d) => order.indexOf(d)), offset: view.offset - base.offset }
+}
+
 /** Reads the window of a view out of its base: the derived history of a view after in-place changes. */
 export class WindowNode extends Node {
   private readonly base: Layout
@@ -166,13 +173,15 @@ export class WindowNode extends Node {
   }
 
   run(g: TensorCore, _gs: null, task: Task): void {
-    const zeros = empty(like(this.base), g.dt, task.createGraph ? null : task.area)
-    fillWith(zeros, 0)
-    const target = window(this.view, this.base, zeros.layout)
     if (task.createGraph) {
-      task.out[0] = (zeros as Tensor).asStridedScatter(g as Tensor, target.shape, target.strides, target.offset)
+      const { order, inverse, offset } = arrangement(this.base, this.view)
+      const zeros = (g as Tensor).sum().zerosLike().expand(order.map((d) => this.base.shape[d]!))
+      task.out[0] = zeros.asStridedScatter(g as Tensor, this.view.shape, this.view.strides, offset).permute(inverse)
       return
     }
+    const zeros = empty(like(this.base), g.dt, task.area)
+    fillWith(zeros, 0)
+    const target = window(this.view, this.base, zeros.layout)
     copyInto({ storage: zeros.storage, dt: zeros.dt, layout: target }, g)
     task.out[0] = zeros
   }
@@ -194,20 +203,22 @@ export class CopySlices extends Node {
   }
 
   name(): string {
-    return 'CopySlices'
+    return 'torch::autograd::CopySlices'
   }
 
   run(g: TensorCore, _gs: null, task: Task): void {
-    const owner = task.createGraph ? null : task.area
-    const target = window(this.view, this.base, like(this.base))
     if (task.createGraph) {
-      const whole = (g as Tensor).contiguous()
-      const part = whole.asStrided(target.shape, target.strides, target.offset)
+      const { order, inverse, offset } = arrangement(this.base, this.view)
+      const { shape, strides } = this.view
+      const whole = (g as Tensor).permute(order).contiguous()
+      const part = whole.asStrided(shape, strides, offset)
       this.inner.run(part, null, task)
       const made = task.out[0]
-      task.out[0] = whole.asStridedScatter((made ?? part.mul(0)) as Tensor, target.shape, target.strides, target.offset)
+      task.out[0] = whole.asStridedScatter((made ?? part.zerosLike()) as Tensor, shape, strides, offset).permute(inverse)
       return
     }
+    const owner = task.area
+    const target = window(this.view, this.base, like(this.base))
     const whole = g.layout.contiguous && this.base.contiguous ? cloneContiguous(g, owner) : empty(like(this.base), g.dt, owner)
     if (!(g.layout.contiguous && this.base.contiguous)) copyInto(whole, g)
     task.area.use(whole.storage)

@@ -32,10 +32,22 @@ const subScaled = /* @__PURE__ */ new ElementwiseOp('sub', 2, {
  */
 export const sub: WithOptions<{ alpha?: number }> = /* @__PURE__ */ scaled(subOp, subScaled)
 
+function checkAlpha(op: string, a: Tensor, b: TensorOrNumber, alpha: number | undefined): void {
+  const integral = (x: TensorOrNumber): boolean => (isTensor(x) ? x.dt.category !== 2 : Number.isInteger(Number(x)))
+  if (alpha !== undefined && !Number.isInteger(alpha) && integral(a) && integral(b)) {
+    throw new ArgumentError('For integral input tensors, argument alpha must not be a floating point number.', { op })
+  }
+  if (op === 'sub' && isTensor(a) && isTensor(b) && a.dt.category === 0 && b.dt.category === 0) {
+    throw new ArgumentError('Subtraction, the `-` operator, with two bool tensors is not supported. Use logicalXor() instead.', { op })
+  }
+}
+
 // @__NO_SIDE_EFFECTS__
 function scaled(plain: ElementwiseOp, withAlpha: ElementwiseOp): WithOptions<{ alpha?: number }> {
-  const call = (a: Tensor, b: TensorOrNumber, options?: { alpha?: number }): Tensor =>
-    (options === undefined || options.alpha === undefined || options.alpha === 1 ? plain.call2(a, b, null) : withAlpha.call2(a, b, [options.alpha])) as Tensor
+  const call = (a: Tensor, b: TensorOrNumber, options?: { alpha?: number }): Tensor => {
+    checkAlpha(plain.name, a, b, options?.alpha)
+    return (options === undefined || options.alpha === undefined || options.alpha === 1 ? plain.call2(a, b, null) : withAlpha.call2(a, b, [options.alpha])) as Tensor
+  }
   const inPlace = (a: Tensor, b: TensorOrNumber, options?: { alpha?: number }): Tensor =>
     (options?.alpha === undefined || options.alpha === 1 ? plain.inPlace(a, [b], null) : withAlpha.inPlace(a, [b], [options.alpha])) as Tensor
   return Object.assign(call, { op: plain, inPlace })
@@ -60,8 +72,8 @@ const divOp = /* @__PURE__ */ new ElementwiseOp('div', 2, {
 })
 const div2 = <V extends Arith<V>>(a: V, b: V): V => (typeof a === 'number' ? b.reciprocal().mul(a) : a.div(b))
 const zero = <V extends Arith<V>>(g: V): V => g.mul(0)
-const divFloor = /* @__PURE__ */ new ElementwiseOp('div', 2, { node: 'DivBackward1', value: (a, b) => a!.div(b!).floor(), vjp: [zero, zero] })
-const divTrunc = /* @__PURE__ */ new ElementwiseOp('div', 2, { node: 'DivBackward1', value: (a, b) => a!.div(b!).trunc(), vjp: [zero, zero] })
+const divFloor = /* @__PURE__ */ new ElementwiseOp('div', 2, { node: 'DivBackward2', value: (a, b) => a!.div(b!).floor(), vjp: [zero, zero] })
+const divTrunc = /* @__PURE__ */ new ElementwiseOp('div', 2, { node: 'DivBackward2', value: (a, b) => a!.div(b!).trunc(), vjp: [zero, zero] })
 
 const divisionBy = (mode: 'floor' | 'trunc' | undefined): ElementwiseOp => {
   if (mode === undefined || mode === null) return divOp
@@ -189,24 +201,26 @@ export const pow: ((a: Tensor, b: TensorOrNumber) => Tensor) & HasOp & { readonl
 /** The smaller of a and b; NaN wins; ties share the gradient. @see https://docs.pytorch.org/docs/stable/generated/torch.minimum.html */
 export const minimum: Binary = /* @__PURE__ */ binary('minimum', {
   value: (a, b) => a!.minimum(b!),
-  vjp: [(g, { a, b }) => half(g, a, b).where(a.le(b), 0), (g, { a, b }) => half(g, a, b).where(a.ge(b), 0)],
+  vjp: [(g, { a, b }) => half(g, a, b).where(a.gt(b).logicalNot(), 0), (g, { a, b }) => half(g, a, b).where(a.lt(b).logicalNot(), 0)],
 })
 
 /** The larger of a and b; NaN wins; ties share the gradient. @see https://docs.pytorch.org/docs/stable/generated/torch.maximum.html */
 export const maximum: Binary = /* @__PURE__ */ binary('maximum', {
   value: (a, b) => a!.maximum(b!),
-  vjp: [(g, { a, b }) => half(g, a, b).where(a.ge(b), 0), (g, { a, b }) => half(g, a, b).where(a.le(b), 0)],
+  vjp: [(g, { a, b }) => half(g, a, b).where(a.lt(b).logicalNot(), 0), (g, { a, b }) => half(g, a, b).where(a.gt(b).logicalNot(), 0)],
 })
 const half = <V extends Arith<V>>(g: V, a: V, b: V): V => g.mul(0.5).where(a.eq(b), g)
 
 /** The remainder with the divisor's sign (Python's %). @see https://docs.pytorch.org/docs/stable/generated/torch.remainder.html */
 export const remainder: Binary = /* @__PURE__ */ binary('remainder', {
+  node: 'RemainderBackward1',
   value: (a, b) => a!.remainder(b!),
   vjp: [(g) => g, (g, { a, b }) => g.neg().mul(div2(a, b).floor())],
 })
 
 /** The remainder with the dividend's sign. @see https://docs.pytorch.org/docs/stable/generated/torch.fmod.html */
 export const fmod: Binary = /* @__PURE__ */ binary('fmod', {
+  node: 'FmodBackward1',
   value: (a, b) => a!.fmod(b!),
   vjp: [(g) => g, (g, { a, b }) => g.neg().mul(div2(a, b).trunc())],
 })

@@ -10,14 +10,14 @@ import { broadcast, numel, wrapDim } from '../shape.ts'
 import { address, dataView, empty, expectTensor, isTensor, readAll, TensorCore } from '../tensor.ts'
 
 /** An int32, row-major index with negative positions wrapped, every one checked against `size`. */
-function wrapIndex(index: TensorCore, size: number, op: string): TensorCore {
+function wrapIndex(index: TensorCore, size: number, op: string, negative = true): TensorCore {
   if (index.dt.category !== 1) throw new DTypeError(`${op}: Expected dtype int32 for index, got ${index.dt.name}`, { op, dtypes: [index.dt.name] })
   const wrapped = cast(index, dtypes.int32, null)
   const at = wrapped.layout.contiguous ? wrapped : cloneContiguous(wrapped, null)
   const view = dataView(at)
   for (let i = 0; i < at.layout.numel; i++) {
     const v = view[i]!
-    if (v < -size || v >= size) throw new IndexError(`${op}: index ${v} is out of bounds for dimension with size ${size}`, { op })
+    if (v < (negative ? -size : 0) || v >= size) throw new IndexError(`${op}: index ${v} is out of bounds for dimension with size ${size}`, { op })
     if (v < 0) view[i] = v + size
   }
   return at
@@ -51,7 +51,7 @@ function checkIndex(op: string, x: Tensor, dim: number, index: Tensor): number {
 const gatherOp: GeneralOp<Along> = /* @__PURE__ */ general('gather', {
   node: 'GatherBackward0',
   forward: ([x, index], { dim }, owner) => {
-    const at = wrapIndex(index!, x!.layout.shape[dim] ?? 1, 'gather')
+    const at = wrapIndex(index!, x!.layout.shape[dim] ?? 1, 'gather', false)
     const source = contiguous(cut(x!, at, dim), owner)
     const out = empty(Layout.of(at.layout.shape), x!.dt, owner)
     if (out.layout.numel === 0) return out
@@ -69,7 +69,7 @@ export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
 }
 
 function scattered(kind: 'scatter' | 'scatterAdd', x: TensorCore, index: TensorCore, src: TensorCore, dim: number, owner: Owner | null): TensorCore {
-  const at = wrapIndex(index, x.layout.shape[dim] ?? 1, kind)
+  const at = wrapIndex(index, x.layout.shape[dim] ?? 1, kind, false)
   const out = cloneContiguous(x, owner)
   if (at.layout.numel === 0) return out
   const part = contiguous(cut(src, at, -1), owner)
@@ -146,7 +146,7 @@ export function takeAlongDim(x: Tensor, index: Tensor, dim: number): Tensor {
 const indexSelectOp: GeneralOp<Along & { node: string; skip: number }> = /* @__PURE__ */ general('indexSelect', {
   node: ({ node }) => node,
   forward: ([x, index], { dim }, owner) => {
-    const at = wrapIndex(index!, x!.layout.shape[dim] ?? 1, 'indexSelect')
+    const at = wrapIndex(index!, x!.layout.shape[dim] ?? 1, 'indexSelect', false)
     const source = contiguous(x!, owner)
     const out = empty(Layout.of(x!.layout.rank === 0 ? [] : x!.layout.shape.with(dim, at.layout.numel)), x!.dt, owner)
     if (out.layout.numel === 0) return out

@@ -32,8 +32,12 @@ const catOp: GeneralOp<{ dim: number; sizes: readonly number[] }> = /* @__PURE__
 
 /** x followed by `others`, along an existing dim. */
 export function catWith(x: Tensor, others: readonly Tensor[], dim = 0): Tensor {
-  const all = [x, ...others]
-  all.forEach((t, i) => expectTensor('cat', t, `tensor ${i}`))
+  const given = [x, ...others]
+  given.forEach((t, i) => expectTensor('cat', t, `tensor ${i}`))
+  // torch's old exception: an empty vector goes with anything.
+  const solid = given.filter((t) => !(t.layout.rank === 1 && t.shape[0] === 0))
+  const all = solid.length === 0 ? given : solid
+  if (all[0] !== x) return catWith(all[0]!, all.slice(1), dim)
   const d = wrapDim(dim, x.layout.rank, 'cat')
   all.forEach((t, i) => {
     if (t.layout.rank !== x.layout.rank || t.layout.shape.some((n, k) => k !== d && n !== x.layout.shape[k])) {

@@ -8,6 +8,8 @@ import { catWith } from './joining.ts'
 
 interface Parts {
   dim: number
+  /** Sizes given one by one? */
+  listed: boolean
   sizes: readonly number[]
 }
 
@@ -18,7 +20,7 @@ function whole(gs: readonly (Tensor | null)[], shapeOf: (i: number) => readonly 
 }
 
 const splitOp: GeneralOp<Parts> = /* @__PURE__ */ general('split', {
-  node: 'SplitBackward0',
+  node: ({ listed }) => (listed ? 'SplitWithSizesBackward0' : 'SplitBackward0'),
   forward: (x, { dim, sizes }) => {
     let start = 0
     return sizes.map((n) => {
@@ -46,12 +48,12 @@ export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Te
   if (typeof sizes === 'number') {
     if (!Number.isInteger(sizes) || sizes < 0 || (sizes === 0 && n > 0)) throw new ArgumentError(`split: expects split_size be non-negative, but got split_size=${sizes}`, { op: 'split' })
     const parts = n === 0 ? 1 : Math.ceil(n / sizes)
-    return splitOp.call([x], { dim: d, sizes: Array.from({ length: parts }, (_, i) => Math.min(sizes, n - i * sizes)) }) as Tensor[]
+    return splitOp.call([x], { dim: d, listed: false, sizes: Array.from({ length: parts }, (_, i) => Math.min(sizes, n - i * sizes)) }) as Tensor[]
   }
   if (sizes.reduce((a, b) => a + b, 0) !== n || sizes.some((s) => s < 0)) {
     throw new ArgumentError(`split: expects split_sizes to sum exactly to ${n} (input tensor's size at dimension ${d}), but got split_sizes=[${sizes.join(', ')}]`, { op: 'split' })
   }
-  return splitOp.call([x], { dim: d, sizes }) as Tensor[]
+  return splitOp.call([x], { dim: d, listed: true, sizes }) as Tensor[]
 }
 
 /** About `chunks` parts of equal size along a dim. @see https://docs.pytorch.org/docs/stable/generated/torch.chunk.html */
