@@ -26,24 +26,32 @@ export function fmaPeak(dtype: FloatType): number {
   let peak = 0
   for (const chains of [12, 13, 14, 16]) {
     const module = new ModuleBuilder()
-    module.func([I32], [I32], (f, n) => {
-      const v = dtype === 'float32' ? f.f32x4 : f.f64x2
-      const acc = f.locals(V128, chains)
-      const x = f.local(V128)
-      f.set(x, f.f32x4.const(0))
-      f.while(() => f.get(n), () => {
-        for (let u = 0; u < 4; u++) {
-          for (const a of acc) {
-            if (relaxed) f.set(a, v.relaxed_madd(f.get(x), f.get(x), f.get(a)))
-            else f.set(a, v.add(f.get(a), v.mul(f.get(x), f.get(x))))
-          }
-        }
-        f.set(n, f.i32.sub(f.get(n), f.i32.const(1)))
-      })
-      f.get(acc[0]!)
-      for (const a of acc.slice(1)) f.v128.xor(undefined, f.get(a))
-      f.i32x4.extract_lane(0)
-    }, 'run')
+    module.func(
+      [I32],
+      [I32],
+      (f, n) => {
+        const v = dtype === 'float32' ? f.f32x4 : f.f64x2
+        const acc = f.locals(V128, chains)
+        const x = f.local(V128)
+        f.set(x, f.f32x4.const(0))
+        f.while(
+          () => f.get(n),
+          () => {
+            for (let u = 0; u < 4; u++) {
+              for (const a of acc) {
+                if (relaxed) f.set(a, v.relaxed_madd(f.get(x), f.get(x), f.get(a)))
+                else f.set(a, v.add(f.get(a), v.mul(f.get(x), f.get(x))))
+              }
+            }
+            f.set(n, f.i32.sub(f.get(n), f.i32.const(1)))
+          },
+        )
+        f.get(acc[0]!)
+        for (const a of acc.slice(1)) f.v128.xor(undefined, f.get(a))
+        f.i32x4.extract_lane(0)
+      },
+      'run',
+    )
     const run = instantiate(module.encode(), undefined)['run']!
     const turns = 20000
     const seconds = fastest(() => run(turns), 0.15)
@@ -53,7 +61,14 @@ export function fmaPeak(dtype: FloatType): number {
 }
 
 /** GFLOP/s of C = A·B for contiguous matrices, B read as it is or transposed. */
-export function matmulSpeed(dtype: FloatType, m: number, n: number, k: number, transposed = false, relaxed: boolean = wasmFeatures().relaxed): number {
+export function matmulSpeed(
+  dtype: FloatType,
+  m: number,
+  n: number,
+  k: number,
+  transposed = false,
+  relaxed: boolean = wasmFeatures().relaxed,
+): number {
   const width = dtype === 'float32' ? 4 : 8
   const aligned = (bytes: number): number => Math.ceil(bytes / 64) * 64
   const a = 65536
@@ -64,17 +79,26 @@ export function matmulSpeed(dtype: FloatType, m: number, n: number, k: number, t
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
   const { buffer } = memory
   const linear: LinearMemory = {
-    memory, buffer, u8: new Uint8Array(buffer), i32: new Int32Array(buffer), u32: new Uint32Array(buffer), f32: new Float32Array(buffer),
-    f64: new Float64Array(buffer), scratch: 0,
+    memory,
+    buffer,
+    u8: new Uint8Array(buffer),
+    i32: new Int32Array(buffer),
+    u32: new Uint32Array(buffer),
+    f32: new Float32Array(buffer),
+    f64: new Float64Array(buffer),
+    scratch: 0,
   }
   const view = dtype === 'float32' ? linear.f32 : linear.f64
   for (let i = a / width; i < c / width; i++) view[i] = Math.random() - 0.5
   const run = compileMatmul(linear, dtype, relaxed)
   const [row, col] = transposed ? [1, k] : [n, 1]
   const repeat = Math.ceil(2e5 / (m * n * k))
-  const seconds = fastest(() => {
-    for (let i = 0; i < repeat; i++) run(1, m, n, k, a, 0, k, 1, b, 0, row, col, c, 0, 0, work)
-  }, Math.max(0.2, (m * n * k * 2 * 4) / 2e10))
+  const seconds = fastest(
+    () => {
+      for (let i = 0; i < repeat; i++) run(1, m, n, k, a, 0, k, 1, b, 0, row, col, c, 0, 0, work)
+    },
+    Math.max(0.2, (m * n * k * 2 * 4) / 2e10),
+  )
   return (2 * m * n * k * repeat) / seconds / 1e9
 }
 
@@ -84,7 +108,22 @@ function main(): void {
     console.log(`${dtype}: multiply-add peak ${peak.toFixed(1)} GFLOP/s`)
     const shapes: [number, number, number][] = [64, 128, 256, 512, 1024].map((n) => [n, n, n])
     if (process.argv.includes('--shapes')) {
-      shapes.push([1, 16, 2], [8, 8, 8], [16, 16, 16], [32, 32, 32], [64, 64, 32], [64, 10, 128], [64, 128, 784], [784, 128, 64], [256, 512, 784], [256, 10, 512], [10, 512, 256], [1, 1000, 1000], [1000, 1, 1000], [4, 512, 512])
+      shapes.push(
+        [1, 16, 2],
+        [8, 8, 8],
+        [16, 16, 16],
+        [32, 32, 32],
+        [64, 64, 32],
+        [64, 10, 128],
+        [64, 128, 784],
+        [784, 128, 64],
+        [256, 512, 784],
+        [256, 10, 512],
+        [10, 512, 256],
+        [1, 1000, 1000],
+        [1000, 1, 1000],
+        [4, 512, 512],
+      )
     }
     for (const [m, n, k] of shapes) {
       const speed = matmulSpeed(dtype, m, n, k)

@@ -13,7 +13,12 @@ import { build } from 'esbuild'
 import { type Row, rows } from './rows.ts'
 
 const { values: options } = parseArgs({
-  options: { rounds: { type: 'string', default: '5' }, ms: { type: 'string', default: '150' }, only: { type: 'string', default: '' }, write: { type: 'string', default: '' } },
+  options: {
+    rounds: { type: 'string', default: '5' },
+    ms: { type: 'string', default: '150' },
+    only: { type: 'string', default: '' },
+    write: { type: 'string', default: '' },
+  },
 })
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
@@ -27,7 +32,10 @@ class Peer {
 
   constructor(name: string, command: string, args: readonly string[]) {
     this.name = name
-    this.child = spawn(command, args, { stdio: ['pipe', 'pipe', 'ignore'], env: { ...process.env, OMP_NUM_THREADS: '1', OPENBLAS_CORETYPE: '', TF_CPP_MIN_LOG_LEVEL: '3' } })
+    this.child = spawn(command, args, {
+      stdio: ['pipe', 'pipe', 'ignore'],
+      env: { ...process.env, OMP_NUM_THREADS: '1', OPENBLAS_CORETYPE: '', TF_CPP_MIN_LOG_LEVEL: '3' },
+    })
     createInterface({ input: this.child.stdout! }).on('line', (line) => {
       if (!line.startsWith('{')) return
       const answer = JSON.parse(line) as Answer
@@ -77,7 +85,10 @@ async function bundle(entry: string, name: string, external: string[] = []): Pro
 }
 
 async function start(): Promise<Peer[]> {
-  const peers = [new Peer('gradtape', process.execPath, [await bundle('./peers/gradtape.ts', 'gradtape')]), new Peer('torch', 'python3', [here('./peers/torch_peer.py')])]
+  const peers = [
+    new Peer('gradtape', process.execPath, [await bundle('./peers/gradtape.ts', 'gradtape')]),
+    new Peer('torch', 'python3', [here('./peers/torch_peer.py')]),
+  ]
   if (existsSync(here('./node_modules/@jax-js/jax'))) {
     peers.push(new Peer('jax-js', process.execPath, [await bundle('./peers/jax.mjs', 'jax', ['@jax-js/*'])]))
   }
@@ -117,7 +128,9 @@ for (const row of chosen) {
   const cells = peers.map((p) => (times.get(p)!.length === 0 ? '–' : rate(row, Math.min(...times.get(p)!))))
   const ratios = others.map((p) => {
     const theirs = times.get(p)!
-    return theirs.length === 0 || ours.length === 0 ? '–' : `${(Math.min(...theirs) / Math.min(...ours)).toFixed(2)}×; ${(median(theirs) / median(ours)).toFixed(2)}×`
+    return theirs.length === 0 || ours.length === 0
+      ? '–'
+      : `${(Math.min(...theirs) / Math.min(...ours)).toFixed(2)}×; ${(median(theirs) / median(ours)).toFixed(2)}×`
   })
   table.push([row.name, row.unit, ...cells, ...ratios])
   record.push({ row: row.name, unit: row.unit, seconds: Object.fromEntries(peers.map((p) => [p.name, times.get(p)])) })
@@ -132,9 +145,14 @@ console.log(`FMA peak of one thread, 128-bit lanes: ${peak.float32.toFixed(1)} G
 if (options.write !== '') {
   const machine = `${cpus()[0]!.model.trim()}, ${cpus().length} cores; Node ${process.version}; one thread`
   const markdown = [
-    `# Benchmark: ${options.write}`, '', `${machine}. ${options.rounds} interleaved rounds of ${options.ms} ms; best of each; ratios are of the best and of the medians.`, '',
-    ...table.map((r, i) => `| ${r.join(' | ')} |${i === 0 ? `\n|${' --- |'.repeat(r.length)}` : ''}`), '',
-    `FMA peak (one thread, 128-bit): ${peak.float32.toFixed(1)} GFLOP/s float32, ${peak.float64.toFixed(1)} GFLOP/s float64.`, '',
+    `# Benchmark: ${options.write}`,
+    '',
+    `${machine}. ${options.rounds} interleaved rounds of ${options.ms} ms; best of each; ratios are of the best and of the medians.`,
+    '',
+    ...table.map((r, i) => `| ${r.join(' | ')} |${i === 0 ? `\n|${' --- |'.repeat(r.length)}` : ''}`),
+    '',
+    `FMA peak (one thread, 128-bit): ${peak.float32.toFixed(1)} GFLOP/s float32, ${peak.float64.toFixed(1)} GFLOP/s float64.`,
+    '',
   ].join('\n')
   mkdirSync(here('./results'), { recursive: true })
   writeFileSync(here(`./results/${options.write}.md`), markdown)

@@ -38,7 +38,11 @@ function cost(forward: () => torch.Tensor, rounds: number): Cost {
 /** `depth` layers of `width` on `batch` rows, with the graph and without. */
 export function graphCost(depth: number, width: number, batch: number, rounds = 20): { recorded: Cost; unrecorded: Cost } {
   const x = noise([batch, width], 1)
-  const weights = Array.from({ length: depth }, (_, i) => noise([width, width], i + 2).mul(Math.sqrt(6 / width)).requiresGrad_())
+  const weights = Array.from({ length: depth }, (_, i) =>
+    noise([width, width], i + 2)
+      .mul(Math.sqrt(6 / width))
+      .requiresGrad_(),
+  )
   const forward = (): torch.Tensor => {
     let h = x
     for (const w of weights) h = h.matmul(w).relu()
@@ -65,11 +69,20 @@ export function accumulationError(dtype: torch.DType, batch = 64, parts = 4): { 
   const target = noise([batch, 8], 2, dtype)
   const w = noise([32, 8], 3, dtype).requiresGrad_()
   const loss = (from: number, count: number): torch.Tensor =>
-    x.narrow(0, from, count).matmul(w).tanh().sub(target.narrow(0, from, count)).square().mean()
+    x
+      .narrow(0, from, count)
+      .matmul(w)
+      .tanh()
+      .sub(target.narrow(0, from, count))
+      .square()
+      .mean()
   loss(0, batch).backward()
   const whole = w.grad!
   w.grad = null
-  for (let part = 0; part < parts; part++) loss((part * batch) / parts, batch / parts).div(parts).backward()
+  for (let part = 0; part < parts; part++)
+    loss((part * batch) / parts, batch / parts)
+      .div(parts)
+      .backward()
   const largest = (t: torch.Tensor): number => t.abs().max().item()
   return { difference: largest(whole.sub(w.grad!)), largest: largest(whole) }
 }
@@ -104,13 +117,14 @@ export function partialBackward(): Partial {
   b.grad = null
   y.backward()
   const forAll = grads()
+  const nodesForAll = [...ran]
   let refusal = ''
   try {
     y.backward()
   } catch (error) {
     refusal = (error as Error).message
   }
-  return { forB, forAll, nodesForB, nodesForAll: ran, refusal }
+  return { forB, forAll, nodesForB, nodesForAll, refusal }
 }
 
 // --- graphs are made by running -------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 /** Draws the graph of the first example, with what its nodes saved and the gradients that came back, to out/graph.svg. */
 import { writeFile } from 'node:fs/promises'
-import { Graph as DagreGraph, layout as arrange } from '@dagrejs/dagre'
+import { layout as arrange, Graph as DagreGraph } from '@dagrejs/dagre'
 import * as torch from '../src/index.ts'
-import { type Graph, graphOf, type GraphValue, type Layout, toDot, toSvg, watchGradients } from '../src/viz/index.ts'
+import { type Graph, type GraphValue, graphOf, type Layout, toDot, toSvg, watchGradients } from '../src/viz/index.ts'
 import { heading, table } from './terminal.ts'
 
 /** Places boxes with dagre, in layers from top to bottom. */
@@ -42,7 +42,11 @@ export async function draw(folder: string): Promise<void> {
     table([
       ['node', 'dtype', 'shape', 'saved', 'gradient'],
       ...graph.nodes.map((node) => [
-        name.get(node.id)!, node.dtype, `[${node.shape.join(', ')}]`, node.saved.map((s) => `${s.name} = ${numbers(s)}`).join('; '), numbers(node.grad),
+        name.get(node.id)!,
+        node.dtype,
+        `[${node.shape.join(', ')}]`,
+        node.saved.map((s) => `${s.name} = ${numbers(s)}`).join('; '),
+        numbers(node.grad),
       ]),
     ]),
   )

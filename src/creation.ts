@@ -1,5 +1,5 @@
 /** Functions that make tensors from numbers. */
-import { bool, defaultInfo, type DType, dtypeInfo, type DTypeInfo, dtypes } from './dtype.ts'
+import { bool, type DType, type DTypeInfo, defaultInfo, dtypeInfo, dtypes } from './dtype.ts'
 import { ArgumentError, DTypeError, ShapeError, show } from './errors.ts'
 import { fillWith } from './execute.ts'
 import { Tensor } from './fluent.ts'
@@ -17,12 +17,28 @@ export interface TensorOptions {
 }
 
 /** The typed arrays that `tensor` understands. */
-type Source = Nested | Float32Array | Float64Array | Int32Array | Uint8Array | Uint8ClampedArray | Int8Array | Int16Array | Uint16Array | Uint32Array | TensorCore
+type Source =
+  | Nested
+  | Float32Array
+  | Float64Array
+  | Int32Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int8Array
+  | Int16Array
+  | Uint16Array
+  | Uint32Array
+  | TensorCore
 
 function finish(t: TensorCore, options: TensorOptions | undefined, op: string): Tensor {
-  if (options?.device !== undefined && options.device !== 'cpu') throw new ArgumentError(`${op}: unknown device '${String(options.device)}'; only 'cpu' exists`, { op })
+  if (options?.device !== undefined && options.device !== 'cpu')
+    throw new ArgumentError(`${op}: unknown device '${String(options.device)}'; only 'cpu' exists`, { op })
   if (options?.requiresGrad) {
-    if (!t.dt.floating) throw new DTypeError(`${op}: Only Tensors of floating point and complex dtype can require gradients, got ${t.dt.name}`, { op, dtypes: [t.dt.name] })
+    if (!t.dt.floating)
+      throw new DTypeError(`${op}: Only Tensors of floating point and complex dtype can require gradients, got ${t.dt.name}`, {
+        op,
+        dtypes: [t.dt.name],
+      })
     ;(t as Tensor).requiresGrad_()
   }
   // Reading the class here keeps its methods in every bundle that makes a tensor.
@@ -43,11 +59,17 @@ function nestedShape(data: Nested): number[] {
   }
   const check = (x: Nested, d: number): void => {
     if (d === shape.length) {
-      if (Array.isArray(x)) throw new ShapeError(`tensor: ragged nested arrays: expected a number at depth ${d} but found an array of ${x.length}`, { op: 'tensor' })
+      if (Array.isArray(x))
+        throw new ShapeError(`tensor: ragged nested arrays: expected a number at depth ${d} but found an array of ${x.length}`, {
+          op: 'tensor',
+        })
       return
     }
     if (!Array.isArray(x) || x.length !== shape[d]) {
-      throw new ShapeError(`tensor: ragged nested arrays: expected sequence of length ${shape[d]} at dim ${d} (got ${Array.isArray(x) ? x.length : typeof x})`, { op: 'tensor' })
+      throw new ShapeError(
+        `tensor: ragged nested arrays: expected sequence of length ${shape[d]} at dim ${d} (got ${Array.isArray(x) ? x.length : typeof x})`,
+        { op: 'tensor' },
+      )
     }
     for (const y of x as readonly Nested[]) check(y, d + 1)
   }
@@ -75,11 +97,21 @@ export function tensor(data: Source, options?: TensorOptions): Tensor {
     return finish(fromValues(readAll(data), [...data.layout.shape], dt), options, 'tensor')
   }
   if (ArrayBuffer.isView(data)) {
-    const own = data instanceof Float64Array ? dtypes.float64 : data instanceof Float32Array ? dtypes.float32 : data instanceof Uint8Array || data instanceof Uint8ClampedArray ? dtypes.uint8 : dtypes.int32
+    const own =
+      data instanceof Float64Array
+        ? dtypes.float64
+        : data instanceof Float32Array
+          ? dtypes.float32
+          : data instanceof Uint8Array || data instanceof Uint8ClampedArray
+            ? dtypes.uint8
+            : dtypes.int32
     return finish(fromValues(data, [data.length], typeOf(options, own)), options, 'tensor')
   }
   if (typeof data !== 'number' && typeof data !== 'boolean' && !Array.isArray(data)) {
-    throw new ArgumentError(`tensor: expected a number, nested arrays, a typed array or a tensor, got ${data === null ? 'null' : typeof data}`, { op: 'tensor' })
+    throw new ArgumentError(
+      `tensor: expected a number, nested arrays, a typed array or a tensor, got ${data === null ? 'null' : typeof data}`,
+      { op: 'tensor' },
+    )
   }
   const shape = nestedShape(data)
   const dt = typeOf(options, typeof firstLeaf(data) === 'boolean' ? dtypes[bool] : defaultInfo())
@@ -100,7 +132,11 @@ function fromValues(values: { readonly length: number; readonly [i: number]: num
 function checkSize(shape: Shape, dt: DTypeInfo, op: string): void {
   checkShape(shape, op)
   const bytes = shape.reduce((a, b) => a * b, 1) * dt.bytes
-  if (bytes > 4 * 1024 ** 3) throw new ShapeError(`${op}: ${show(shape)} of ${dt.name} needs ${(bytes / 1024 ** 3).toFixed(1)} GiB, more than the 4 GiB that can be addressed`, { op, shapes: [shape] })
+  if (bytes > 4 * 1024 ** 3)
+    throw new ShapeError(
+      `${op}: ${show(shape)} of ${dt.name} needs ${(bytes / 1024 ** 3).toFixed(1)} GiB, more than the 4 GiB that can be addressed`,
+      { op, shapes: [shape] },
+    )
 }
 
 function filled(op: string, shape: Shape | number, value: number, options: TensorOptions | undefined): Tensor {
@@ -137,7 +173,12 @@ export interface RandomOptions extends TensorOptions {
   readonly generator?: Generator
 }
 
-function random(op: string, shape: Shape | number, options: RandomOptions | undefined, fill: (g: Generator, out: Float32Array | Float64Array) => void): Tensor {
+function random(
+  op: string,
+  shape: Shape | number,
+  options: RandomOptions | undefined,
+  fill: (g: Generator, out: Float32Array | Float64Array) => void,
+): Tensor {
   const dt = typeOf(options, defaultInfo())
   if (!dt.floating) throw new DTypeError(`${op}: only float32 and float64 are supported, got ${dt.name}`, { op, dtypes: [dt.name] })
   const sizes = typeof shape === 'number' ? [shape] : [...shape]
@@ -160,7 +201,8 @@ export function randn(shape: Shape | number, options?: RandomOptions): Tensor {
 
 /** Whole numbers in [low, high), int32 by default. @see https://docs.pytorch.org/docs/stable/generated/torch.randint.html */
 export function randint(low: number, high: number, shape: Shape, options?: RandomOptions): Tensor {
-  if (!Number.isInteger(low) || !Number.isInteger(high) || high <= low) throw new ArgumentError(`randint: expected whole numbers low < high, got [${low}, ${high})`, { op: 'randint' })
+  if (!Number.isInteger(low) || !Number.isInteger(high) || high <= low)
+    throw new ArgumentError(`randint: expected whole numbers low < high, got [${low}, ${high})`, { op: 'randint' })
   checkSize(shape, dtypes.int32, 'randint')
   const values = new Int32Array(shape.reduce((a, b) => a * b, 1))
   ;(options?.generator ?? defaultGenerator).integers(values, low, high)
@@ -170,17 +212,30 @@ export function randint(low: number, high: number, shape: Shape, options?: Rando
 /** The whole numbers below n in random order, int32. @see https://docs.pytorch.org/docs/stable/generated/torch.randperm.html */
 export function randperm(n: number, options?: RandomOptions): Tensor {
   checkSize([n], dtypes.int32, 'randperm')
-  return finish(fromValues((options?.generator ?? defaultGenerator).permutation(n), [n], typeOf(options, dtypes.int32)), options, 'randperm')
+  return finish(
+    fromValues((options?.generator ?? defaultGenerator).permutation(n), [n], typeOf(options, dtypes.int32)),
+    options,
+    'randperm',
+  )
 }
 
 /** start, start + step, … below end; one number is the end. @see https://docs.pytorch.org/docs/stable/generated/torch.arange.html */
 export function arange(start: number, end?: number, step = 1, options?: TensorOptions): Tensor {
   const [from, to] = end === undefined ? [0, start] : [start, end]
-  if (!Number.isFinite(from) || !Number.isFinite(to) || !Number.isFinite(step) || step === 0) throw new ArgumentError(`arange: unsupported range: ${from} -> ${to} by ${step}`, { op: 'arange' })
+  if (!Number.isFinite(from) || !Number.isFinite(to) || !Number.isFinite(step) || step === 0)
+    throw new ArgumentError(`arange: unsupported range: ${from} -> ${to} by ${step}`, { op: 'arange' })
   const n = Math.max(0, Math.ceil((to - from) / step))
   const dt = typeOf(options, [from, to, step].every(Number.isInteger) ? dtypes.int32 : defaultInfo())
   checkSize([n], dt, 'arange')
-  return finish(fromValues(Array.from({ length: n }, (_, i) => from + i * step), [n], dt), options, 'arange')
+  return finish(
+    fromValues(
+      Array.from({ length: n }, (_, i) => from + i * step),
+      [n],
+      dt,
+    ),
+    options,
+    'arange',
+  )
 }
 
 /** n numbers from start to end, both included. @see https://docs.pytorch.org/docs/stable/generated/torch.linspace.html */
@@ -189,7 +244,15 @@ export function linspace(start: number, end: number, n: number, options?: Tensor
   checkSize([n], dt, 'linspace')
   const step = n > 1 ? (end - start) / (n - 1) : 0
   // From the nearer end, so that both ends are met exactly.
-  return finish(fromValues(Array.from({ length: n }, (_, i) => (i < n / 2 ? start + step * i : end - step * (n - 1 - i))), [n], dt), options, 'linspace')
+  return finish(
+    fromValues(
+      Array.from({ length: n }, (_, i) => (i < n / 2 ? start + step * i : end - step * (n - 1 - i))),
+      [n],
+      dt,
+    ),
+    options,
+    'linspace',
+  )
 }
 
 /** The identity matrix. @see https://docs.pytorch.org/docs/stable/generated/torch.eye.html */

@@ -34,7 +34,12 @@ export interface DTypeInfo {
 }
 
 const info = (name: DType, code: number, bytes: 1 | 4 | 8, category: Category, torchType: string): DTypeInfo => ({
-  name, code, bytes, category, floating: category === 2, torchType,
+  name,
+  code,
+  bytes,
+  category,
+  floating: category === 2,
+  torchType,
 })
 
 /** The facts of each dtype. Order of codes is order of promotion within a category. */

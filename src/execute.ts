@@ -11,8 +11,8 @@ import { collapse, Layout } from './layout.ts'
 import { collector } from './memory/collector.ts'
 import { linearMemory } from './memory/linear.ts'
 import { EXTERNAL, type Owner } from './memory/storage.ts'
-import { broadcast, broadcastDims, reducedShape, sameShape, type Shape } from './shape.ts'
-import { address, type ArrayLike, empty, readAll, TensorCore, writeAll } from './tensor.ts'
+import { broadcast, broadcastDims, reducedShape, type Shape, sameShape } from './shape.ts'
+import { type ArrayLike, address, empty, readAll, TensorCore, writeAll } from './tensor.ts'
 
 let factory: (() => Backend) | null = null
 let active: Backend | null = null
@@ -191,7 +191,10 @@ function sameStrides(a: Layout, b: Layout): boolean {
 
 function strided(k: Kernel, outs: readonly ArrayLike[], ins: readonly ArrayLike[], s: Scalars): void {
   const shape = outs[0]!.layout.shape
-  const arrays = [...outs, ...ins.map((a) => (a.layout.shape === shape ? a : { storage: a.storage, dt: a.dt, layout: a.layout.expand(shape) }))]
+  const arrays = [
+    ...outs,
+    ...ins.map((a) => (a.layout.shape === shape ? a : { storage: a.storage, dt: a.dt, layout: a.layout.expand(shape) })),
+  ]
   const loop = collapse(arrays.map((a) => a.layout))
   const rank = loop.sizes.length
   if (rank > 16) throw new ShapeError(`more than 16 dimensions that can't be merged are not supported, got ${rank}`, { shapes: [shape] })
@@ -236,13 +239,26 @@ const copies: (Kernel | undefined)[] = []
 /** The kernel that copies (and converts) elements. */
 export function copyKernel(from: DTypeInfo, to: DTypeInfo): Kernel {
   return (copies[from.code * 8 + to.code] ??= kernel(
-    new Program([input(0)], [to.name], [from.name], 0, computeType(to.category === 2 ? to.name : from.category === 2 ? from.name : to.name)),
+    new Program(
+      [input(0)],
+      [to.name],
+      [from.name],
+      0,
+      computeType(to.category === 2 ? to.name : from.category === 2 ? from.name : to.name),
+    ),
   ))
 }
 
 /** dst = src, converted and broadcast. */
 export function copyInto(dst: ArrayLike, src: ArrayLike): void {
-  if (src.dt === dst.dt && dst.layout.contiguous && src.layout.contiguous && dst.layout.numel === src.layout.numel && dst.storage.ptr >= 0 && src.storage.ptr >= 0) {
+  if (
+    src.dt === dst.dt &&
+    dst.layout.contiguous &&
+    src.layout.contiguous &&
+    dst.layout.numel === src.layout.numel &&
+    dst.storage.ptr >= 0 &&
+    src.storage.ptr >= 0
+  ) {
     const from = address(src)
     linearMemory().u8.copyWithin(address(dst), from, from + dst.layout.numel * dst.dt.bytes)
     return
@@ -346,9 +362,13 @@ export function reduce(op: ReduceOp, a: ArrayLike, dims: readonly number[], keep
   if (outer * inner === 0) return out
   const status = fn(outer, n, inner, n === 0 ? 0 : address(source), out.storage.ptr)
   if (status !== 0) {
-    throw new DTypeError(`${op}: the result of this ${a.dt.name} tensor does not fit int32 (there is no int64); convert it first, e.g. x.to('float64')`, {
-      op, dtypes: [a.dt.name],
-    })
+    throw new DTypeError(
+      `${op}: the result of this ${a.dt.name} tensor does not fit int32 (there is no int64); convert it first, e.g. x.to('float64')`,
+      {
+        op,
+        dtypes: [a.dt.name],
+      },
+    )
   }
   return out
 }

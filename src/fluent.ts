@@ -2,10 +2,11 @@
 import * as autograd from './autograd/methods.ts'
 import type { Node } from './autograd/node.ts'
 import type { Backend } from './backend/backend.ts'
-import { setDefaultBackend } from './execute.ts'
-import { ArgumentError } from './errors.ts'
 import { createDefaultBackend } from './backend/default.ts'
-import { ElementwiseOp, type HasOp } from './op/elementwise.ts'
+import { ArgumentError } from './errors.ts'
+import { setDefaultBackend } from './execute.ts'
+import { ElementwiseOp } from './op/elementwise.ts'
+import type { HasOp } from './op/kinds.ts'
 import * as ops from './ops/methods.ts'
 import type { FluentOverrides } from './overrides.ts'
 import { reading } from './reading.ts'
@@ -19,7 +20,9 @@ type Methods = {
 }
 /** In-place forms of elementwise operations: `mul_`, `exp_`, … overwrite the tensor and return it. */
 type InPlace = {
-  [K in keyof Ops as Ops[K] extends HasOp ? `${K & string}_` : never]: Ops[K] extends (x: never, ...rest: infer R) => unknown ? (...rest: R) => Tensor : never
+  [K in keyof Ops as Ops[K] extends HasOp ? `${K & string}_` : never]: Ops[K] extends (x: never, ...rest: infer R) => unknown
+    ? (...rest: R) => Tensor
+    : never
 }
 
 /** Properties that need the graph. */
@@ -42,7 +45,13 @@ interface GraphProperties {
 }
 
 /** A multi-dimensional array that can be differentiated. */
-export interface Tensor extends TensorCore, GraphProperties, Omit<Methods, keyof FluentOverrides>, InPlace, FluentOverrides, Iterable<Tensor> {}
+export interface Tensor
+  extends TensorCore,
+    GraphProperties,
+    Omit<Methods, keyof FluentOverrides>,
+    InPlace,
+    FluentOverrides,
+    Iterable<Tensor> {}
 
 type Callable = (...args: unknown[]) => unknown
 
@@ -113,7 +122,9 @@ function install(make: () => Backend): typeof TensorCore {
 /** `${t}` prints; t + 1 and t < 1 would silently make strings and NaNs, so they are refused. */
 function primitive(this: Tensor, hint: string): string {
   if (hint === 'string') return this.toString()
-  throw new ArgumentError('tensors have no operators in JavaScript: use methods such as add, sub, mul, div, lt, gt, eq (x.add(1), x.lt(y)), or item() for the number')
+  throw new ArgumentError(
+    'tensors have no operators in JavaScript: use methods such as add, sub, mul, div, lt, gt, eq (x.add(1), x.lt(y)), or item() for the number',
+  )
 }
 
 function* rows(this: Tensor): IterableIterator<Tensor> {
@@ -128,7 +139,9 @@ function inspect(this: Tensor): string {
 /**
  * The class of all tensors, for `instanceof`. Tensors are made by functions (`tensor`, `zeros`, …), never by `new`.
  */
-export const Tensor: { readonly prototype: Tensor; [Symbol.hasInstance](value: unknown): boolean } = /* @__PURE__ */ install(createDefaultBackend) as unknown as {
+export const Tensor: { readonly prototype: Tensor; [Symbol.hasInstance](value: unknown): boolean } = /* @__PURE__ */ install(
+  createDefaultBackend,
+) as unknown as {
   readonly prototype: Tensor
   [Symbol.hasInstance](value: unknown): boolean
 }

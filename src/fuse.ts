@@ -2,13 +2,22 @@
 import { type Arith, constant, input, Scalar } from './backend/scalar.ts'
 import { ArgumentError, UnsupportedError } from './errors.ts'
 import type { Tensor } from './fluent.ts'
-import { ElementwiseOp, type HasOp, type Rule, type Slots } from './op/elementwise.ts'
+import { ElementwiseOp, type Rule, type Slots } from './op/elementwise.ts'
+import type { HasOp } from './op/kinds.ts'
 import * as ops from './ops/methods.ts'
 
 /** A function of scalar expressions. */
 export type Expression = (...x: Scalar[]) => Scalar
 /** A fused function of as many operands: tensors, or numbers after the first. */
-export type Fused<F extends Expression> = ((x: Tensor, ...rest: Parameters<F>['length'] extends 1 ? [] : Parameters<F>['length'] extends 2 ? [Tensor | number] : [Tensor | number, Tensor | number]) => Tensor) & HasOp
+export type Fused<F extends Expression> = ((
+  x: Tensor,
+  ...rest: Parameters<F>['length'] extends 1
+    ? []
+    : Parameters<F>['length'] extends 2
+      ? [Tensor | number]
+      : [Tensor | number, Tensor | number]
+) => Tensor) &
+  HasOp
 
 /**
  * One operation from an elementwise expression: a single pass over memory forward, one fused kernel per input backward,
@@ -29,7 +38,10 @@ export function fuse<F extends Expression>(fn: F, name: string = fn.name || 'fus
   const gradients = reverse(traced, g)
   const rules = Array.from({ length: arity }, (_, i): Rule | null => {
     const gradient = gradients.get(input(i))
-    return gradient === undefined ? null : <V extends Arith<V>>(incoming: V, v: Slots<V>): V => evaluate(gradient, [v.a, v.b, v.c].slice(0, arity).concat([incoming]), incoming)
+    return gradient === undefined
+      ? null
+      : <V extends Arith<V>>(incoming: V, v: Slots<V>): V =>
+          evaluate(gradient, [v.a, v.b, v.c].slice(0, arity).concat([incoming]), incoming)
   })
   const op = new ElementwiseOp(name, arity, {
     node: `${name[0]!.toUpperCase()}${name.slice(1)}Backward`,
@@ -37,7 +49,12 @@ export function fuse<F extends Expression>(fn: F, name: string = fn.name || 'fus
     value: (...x) => evaluate(traced, x.slice(0, arity), x[0]!),
     vjp: rules,
   })
-  const call = arity === 1 ? (x: Tensor) => op.call1(x, null) : arity === 2 ? (x: Tensor, y: Tensor) => op.call2(x, y, null) : (x: Tensor, y: Tensor, z: Tensor) => op.call3(x, y, z, null)
+  const call =
+    arity === 1
+      ? (x: Tensor) => op.call1(x, null)
+      : arity === 2
+        ? (x: Tensor, y: Tensor) => op.call2(x, y, null)
+        : (x: Tensor, y: Tensor, z: Tensor) => op.call3(x, y, z, null)
   return Object.assign(call, { op }) as unknown as Fused<F>
 }
 

@@ -1,6 +1,6 @@
 /** Where the elements of a tensor lie in its storage: shape, strides, offset. Pure arithmetic, immutable, shared freely. */
 import { ArgumentError, IndexError, ShapeError, show } from './errors.ts'
-import { numel, sameShape, type Shape } from './shape.ts'
+import { numel, type Shape, sameShape } from './shape.ts'
 
 export class Layout {
   readonly shape: Shape
@@ -64,7 +64,11 @@ export class Layout {
   }
 
   permute(order: readonly number[]): Layout {
-    return new Layout(order.map((d) => this.shape[d]!), order.map((d) => this.strides[d]!), this.offset)
+    return new Layout(
+      order.map((d) => this.shape[d]!),
+      order.map((d) => this.strides[d]!),
+      this.offset,
+    )
   }
 
   transpose(a: number, b: number): Layout {
@@ -89,7 +93,11 @@ export class Layout {
     if (!Number.isInteger(index) || index < -size || index >= size) {
       throw new IndexError(`select: index ${index} is out of bounds for dimension ${dim} with size ${size}`, { op: 'select' })
     }
-    return new Layout(without(this.shape, dim), without(this.strides, dim), this.offset + (index < 0 ? index + size : index) * this.strides[dim]!)
+    return new Layout(
+      without(this.shape, dim),
+      without(this.strides, dim),
+      this.offset + (index < 0 ? index + size : index) * this.strides[dim]!,
+    )
   }
 
   unsqueeze(dim: number): Layout {
@@ -114,11 +122,16 @@ export class Layout {
       if (shape[i] === own && i >= lead) strides[i] = this.strides[i - lead]!
       else if (own !== 1 || shape[i]! < 0 || lead < 0) {
         throw new ShapeError(`expand: cannot expand ${show(this.shape)} to ${show(target)}: dimension ${i} has size ${own}`, {
-          op: 'expand', shapes: [this.shape, target],
+          op: 'expand',
+          shapes: [this.shape, target],
         })
       }
     }
-    if (lead < 0) throw new ShapeError(`expand: ${show(target)} has fewer dimensions than ${show(this.shape)}`, { op: 'expand', shapes: [this.shape, target] })
+    if (lead < 0)
+      throw new ShapeError(`expand: ${show(target)} has fewer dimensions than ${show(this.shape)}`, {
+        op: 'expand',
+        shapes: [this.shape, target],
+      })
     return new Layout(shape, strides, this.offset)
   }
 
@@ -167,7 +180,8 @@ export class Layout {
   /** Windows of `size` elements every `step` along `dim`; the window is a new last dim. */
   unfold(dim: number, size: number, step: number): Layout {
     const n = this.shape[dim]!
-    if (!Number.isInteger(size) || size < 0 || size > n) throw new ShapeError(`unfold: maximum size for tensor at dimension ${dim} is ${n} but size is ${size}`, { op: 'unfold' })
+    if (!Number.isInteger(size) || size < 0 || size > n)
+      throw new ShapeError(`unfold: maximum size for tensor at dimension ${dim} is ${n} but size is ${size}`, { op: 'unfold' })
     if (!Number.isInteger(step) || step <= 0) throw new ArgumentError(`unfold: step is ${step} but must be > 0`, { op: 'unfold' })
     const shape = [...this.shape, size]
     const strides = [...this.strides, this.strides[dim]!]

@@ -1,9 +1,9 @@
 /** Ways out of a tensor: numbers, nested arrays, typed arrays, shared numpy-style arrays, text. */
 import ndarray, { type NdArray } from 'ndarray'
-import { arrayType, type TypedArray } from './dtype.ts'
-import { AutogradError, ArgumentError, ShapeError, show, UnsupportedError } from './errors.ts'
 import { modes } from './autograd/modes.ts'
 import { needs } from './autograd/record.ts'
+import { arrayType, type TypedArray } from './dtype.ts'
+import { ArgumentError, AutogradError, ShapeError, show, UnsupportedError } from './errors.ts'
 import type { Tensor } from './fluent.ts'
 import { collector } from './memory/collector.ts'
 import { linearMemory } from './memory/linear.ts'
@@ -14,7 +14,10 @@ import { dataView, readAll, type TensorCore } from './tensor.ts'
 function plain(x: TensorCore, what: string): TensorCore {
   let t = x
   while (t.wrap !== null) {
-    if (t.wrap.level.kind === 'batch') throw new UnsupportedError(`${what}: a tensor inside vmap has one value per example; return it from the function instead`, { op: what })
+    if (t.wrap.level.kind === 'batch')
+      throw new UnsupportedError(`${what}: a tensor inside vmap has one value per example; return it from the function instead`, {
+        op: what,
+      })
     t = t.wrap.value
   }
   return t
@@ -23,7 +26,10 @@ function plain(x: TensorCore, what: string): TensorCore {
 /** The value of a tensor of one element. Errors: ShapeError for more. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.item.html */
 function item(x: Tensor): number {
   if (x.layout.numel !== 1) {
-    throw new ShapeError(`item: a Tensor with ${x.layout.numel} elements cannot be converted to Scalar (shape ${show(x.layout.shape)})`, { op: 'item', shapes: [x.layout.shape] })
+    throw new ShapeError(`item: a Tensor with ${x.layout.numel} elements cannot be converted to Scalar (shape ${show(x.layout.shape)})`, {
+      op: 'item',
+      shapes: [x.layout.shape],
+    })
   }
   const t = plain(x, 'item')
   return dataView(t)[t.layout.offset]!
@@ -58,7 +64,8 @@ function toTypedArray(x: Tensor): TypedArray {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.numpy.html
  */
 function numpy(x: Tensor): NdArray<TypedArray> {
-  if (modes.grad && needs(x, null)) throw new AutogradError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.", { op: 'numpy' })
+  if (modes.grad && needs(x, null))
+    throw new AutogradError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.", { op: 'numpy' })
   const t = plain(x, 'numpy')
   moveOut(t)
   return ndarray(t.storage.external!, [...t.layout.shape], [...t.layout.strides], t.layout.offset)
@@ -83,7 +90,8 @@ function moveOut(t: TensorCore): void {
 
 /** As torch prints: `tensor([1., 2.], requiresGrad=true)`. */
 function toString(x: Tensor): string {
-  if (x.wrap !== null) return `${x.wrap.level.kind === 'batch' ? 'BatchedTensor' : x.wrap.level.kind === 'forward' ? 'DualTensor' : 'GradTensor'}(level=${x.wrap.level.depth}, shape=${show(x.shape)})`
+  if (x.wrap !== null)
+    return `${x.wrap.level.kind === 'batch' ? 'BatchedTensor' : x.wrap.level.kind === 'forward' ? 'DualTensor' : 'GradTensor'}(level=${x.wrap.level.depth}, shape=${show(x.shape)})`
   const gradFn = x.gradFn
   return formatTensor(readAll(x), x.shape, x.dtype, gradFn !== null ? { gradFn: gradFn.name() } : x.rg ? { requiresGrad: true } : {})
 }

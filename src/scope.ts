@@ -1,9 +1,9 @@
 /** Scopes as users see them: blocks whose memory is given back at the end. */
 import { ModeError } from './errors.ts'
 import type { Tensor } from './fluent.ts'
-import { isTensor, type TensorCore } from './tensor.ts'
 import { currentScope, Scope } from './memory/scope.ts'
 import type { Storage } from './memory/storage.ts'
+import { isTensor, type TensorCore } from './tensor.ts'
 
 /** What ends a scope; works with `using`. */
 export interface ScopeGuard extends Disposable {

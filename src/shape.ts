@@ -26,7 +26,8 @@ export function checkShape(shape: Shape, op: string): void {
     }
   }
   const n = numel(shape)
-  if (n > Number.MAX_SAFE_INTEGER) throw new ShapeError(`${op}: ${show(shape)} has more elements than can be counted`, { op, shapes: [shape] })
+  if (n > Number.MAX_SAFE_INTEGER)
+    throw new ShapeError(`${op}: ${show(shape)} has more elements than can be counted`, { op, shapes: [shape] })
 }
 
 /** `dim` counted from the front; a 0-dim tensor accepts 0 and -1, as torch does. */

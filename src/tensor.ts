@@ -1,14 +1,15 @@
 /** The tensor: a storage, a layout, a dtype, and its place in the graph. Operations are installed on it in `fluent.ts`. */
-import { EXTERNAL, type Storage } from './memory/storage.ts'
-import { allocate, allocatePersistent } from './memory/scope.ts'
-import { linearMemory } from './memory/linear.ts'
+
+import type { Wrapped } from './autograd/levels.ts'
+import type { LeafMeta, Node, VersionCounter, ViewMeta } from './autograd/node.ts'
 import { arrayType, type DType, type DTypeInfo, type TypedArray } from './dtype.ts'
 import { ArgumentError, DTypeError, ReleasedTensorError, show } from './errors.ts'
-import { Layout } from './layout.ts'
+import type { Layout } from './layout.ts'
+import { linearMemory } from './memory/linear.ts'
+import { allocate, allocatePersistent } from './memory/scope.ts'
 import type { Owner } from './memory/storage.ts'
+import { EXTERNAL, type Storage } from './memory/storage.ts'
 import type { Shape } from './shape.ts'
-import type { LeafMeta, Node, VersionCounter, ViewMeta } from './autograd/node.ts'
-import type { Wrapped } from './autograd/levels.ts'
 
 /** Nested JS arrays of numbers, as `tolist` gives them and `tensor` takes them. */
 export type Nested = number | boolean | readonly Nested[]
@@ -200,12 +201,14 @@ export function eachIndex(layout: Layout, visit: (index: number) => void): void 
 /** Refuses values that `dt` can't hold. */
 export function checkValue(value: unknown, dt: DTypeInfo, op: string): number {
   const v = typeof value === 'boolean' ? Number(value) : value
-  if (typeof v !== 'number') throw new DTypeError(`${op}: expected numbers or booleans, got ${value === null ? 'null' : typeof value}`, { op })
+  if (typeof v !== 'number')
+    throw new DTypeError(`${op}: expected numbers or booleans, got ${value === null ? 'null' : typeof value}`, { op })
   if (dt.category === 1) {
     const low = dt.name === 'uint8' ? 0 : -2147483648
     const high = dt.name === 'uint8' ? 255 : 2147483647
     const whole = Math.trunc(v)
-    if (!(whole >= low && whole <= high)) throw new DTypeError(`${op}: value cannot be converted to type ${dt.name} without overflow: ${v}`, { op, dtypes: [dt.name] })
+    if (!(whole >= low && whole <= high))
+      throw new DTypeError(`${op}: value cannot be converted to type ${dt.name} without overflow: ${v}`, { op, dtypes: [dt.name] })
     return whole
   }
   return dt.category === 0 ? Number(v !== 0) : v

@@ -4,7 +4,10 @@ import { serve } from '../protocol.ts'
 
 const wave = (shape: readonly number[], scale = 0.3): torch.Tensor => {
   const n = shape.reduce((a, b) => a * b, 1)
-  return torch.tensor(Float32Array.from({ length: n }, (_, i) => Math.sin(i * 12.9898) * scale)).reshape([...shape]).clone()
+  return torch
+    .tensor(Float32Array.from({ length: n }, (_, i) => Math.sin(i * 12.9898) * scale))
+    .reshape([...shape])
+    .clone()
 }
 
 await serve(({ kind, sizes }) => {

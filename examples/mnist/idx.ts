@@ -19,7 +19,8 @@ const UNSIGNED_BYTE = 0x08
 export function parseIdx(bytes: Uint8Array): Idx {
   if (bytes.length < 4) throw new Error(`idx: ${bytes.length} bytes are no header`)
   const [zero, zero2, type, rank] = bytes as unknown as [number, number, number, number]
-  if (zero !== 0 || zero2 !== 0 || type !== UNSIGNED_BYTE) throw new Error(`idx: not a file of unsigned bytes: it begins with ${[...bytes.subarray(0, 4)].join(' ')}`)
+  if (zero !== 0 || zero2 !== 0 || type !== UNSIGNED_BYTE)
+    throw new Error(`idx: not a file of unsigned bytes: it begins with ${[...bytes.subarray(0, 4)].join(' ')}`)
   const start = 4 + 4 * rank
   if (bytes.length < start) throw new Error(`idx: the header of ${rank} dims ends early`)
   const header = new DataView(bytes.buffer, bytes.byteOffset, start)

@@ -19,7 +19,8 @@ export function lossCurve(losses: readonly number[], stepsPerEpoch: number, wind
   const high = Math.max(Math.ceil(Math.log10(Math.max(...losses))), low + 1)
   const x = (step: number): number => left + ((width - left - 16) * step) / Math.max(losses.length, 1)
   const y = (loss: number): number => top + ((height - top - bottom) * (high - Math.log10(Math.max(loss, 10 ** low)))) / (high - low)
-  const path = (points: readonly (readonly [number, number])[]): string => `M${points.map(([s, l]) => `${x(s).toFixed(1)} ${y(l).toFixed(1)}`).join('L')}`
+  const path = (points: readonly (readonly [number, number])[]): string =>
+    `M${points.map(([s, l]) => `${x(s).toFixed(1)} ${y(l).toFixed(1)}`).join('L')}`
   const marks = Array.from({ length: high - low + 1 }, (_, i) => {
     const value = 10 ** (low + i)
     const at = y(value).toFixed(1)
@@ -78,12 +79,14 @@ export function misreadSheet(digits: readonly Misread[], columns = 12, rows = 6)
   const png = new PNG({ width: columns * cell.width + gap, height: lines * cell.height + gap, colorType: 2 })
   png.data.fill(0xff)
   const fill = (x: number, y: number, size: number, [r, g, b]: Colour): void => {
-    for (let row = y; row < y + size; row++) for (let column = x; column < x + size; column++) png.data.set([r, g, b, 255], 4 * (row * png.width + column))
+    for (let row = y; row < y + size; row++)
+      for (let column = x; column < x + size; column++) png.data.set([r, g, b, 255], 4 * (row * png.width + column))
   }
   const write = (text: string, x: number, y: number, colours: readonly Colour[]): void => {
     ;[...text].forEach((character, i) => {
       GLYPHS[character]?.forEach((bits, row) => {
-        for (let column = 0; column < 3; column++) if (bits & (4 >> column)) fill(x + (4 * i + column) * dot, y + row * dot, dot, colours[i]!)
+        for (let column = 0; column < 3; column++)
+          if (bits & (4 >> column)) fill(x + (4 * i + column) * dot, y + row * dot, dot, colours[i]!)
       })
     })
   }

@@ -24,7 +24,13 @@ export function read(model: torch.nn.Module, images: torch.Tensor): Int32Array {
   noGrad(() => {
     for (let start = 0; start < found.length; start += 1000) {
       const size = Math.min(1000, found.length - start)
-      found.set(model.forward(images.narrow(0, start, size)).argmax(1).toTypedArray(), start)
+      found.set(
+        model
+          .forward(images.narrow(0, start, size))
+          .argmax(1)
+          .toTypedArray(),
+        start,
+      )
     }
   })
   return found
@@ -45,7 +51,10 @@ export function train(model: torch.nn.Module, images: torch.Tensor, labels: torc
   const start = performance.now()
   const rate = (): number => (losses.length * batchSize) / ((performance.now() - start) / 1000)
   const tty = process.stdout.isTTY
-  const bar = new cliProgress.SingleBar({ format: ' {bar} {percentage}% | loss {loss} | {rate} images/s | {memory} of tensors', hideCursor: true }, cliProgress.Presets.shades_classic)
+  const bar = new cliProgress.SingleBar(
+    { format: ' {bar} {percentage}% | loss {loss} | {rate} images/s | {memory} of tensors', hideCursor: true },
+    cliProgress.Presets.shades_classic,
+  )
   if (tty) bar.start(epochs * loader.length, 0, { loss: '–', rate: '–', memory: '–' })
   for (let epoch = 0; epoch < epochs; epoch++) {
     for (const group of optimizer.paramGroups) group.lr = 1e-3 * 0.5 ** epoch
@@ -55,9 +64,16 @@ export function train(model: torch.nn.Module, images: torch.Tensor, labels: torc
       loss.backward()
       optimizer.step()
       losses.push(loss.item())
-      if (tty && losses.length % 10 === 0) bar.update(losses.length, { loss: losses.at(-1)!.toFixed(3), rate: rate().toFixed(0), memory: bytes(torch.memoryStats().used) })
+      if (tty && losses.length % 10 === 0)
+        bar.update(losses.length, { loss: losses.at(-1)!.toFixed(3), rate: rate().toFixed(0), memory: bytes(torch.memoryStats().used) })
     }
-    if (!tty) console.log(`  epoch ${epoch + 1}/${epochs}: loss ${losses.slice(-100).reduce((a, b) => a + b / 100, 0).toFixed(4)}, ${rate().toFixed(0)} images/s, ${bytes(torch.memoryStats().used)} of tensors`)
+    if (!tty)
+      console.log(
+        `  epoch ${epoch + 1}/${epochs}: loss ${losses
+          .slice(-100)
+          .reduce((a, b) => a + b / 100, 0)
+          .toFixed(4)}, ${rate().toFixed(0)} images/s, ${bytes(torch.memoryStats().used)} of tensors`,
+      )
   }
   if (tty) bar.stop()
   return { losses, seconds: (performance.now() - start) / 1000, imagesPerSecond: rate() }
@@ -91,7 +107,9 @@ export async function trainOnDigits(folder: string, epochs = 4): Promise<number>
   const again = classifier()
   again.loadStateDict(io.loadSafetensors(await readFile(`${folder}/mnist.safetensors`)))
   const same = read(again, testImages).every((f, i) => f === found[i])
-  console.log(`\n${folder}/loss.svg, ${folder}/misread.png; weights saved to ${folder}/mnist.safetensors and loaded into a new model: ${same ? 'the same answers' : 'DIFFERENT ANSWERS'}`)
+  console.log(
+    `\n${folder}/loss.svg, ${folder}/misread.png; weights saved to ${folder}/mnist.safetensors and loaded into a new model: ${same ? 'the same answers' : 'DIFFERENT ANSWERS'}`,
+  )
   if (!same) throw new Error('the loaded model reads differently')
   return accuracy
 }

@@ -1,10 +1,10 @@
 /** What happens to a gradient at a leaf: it becomes `.grad`, or is added to it. */
-import { addInto, addArrays, cloneContiguous, copyInto } from '../execute.ts'
+import { addArrays, addInto, cloneContiguous, copyInto } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
-import { collector } from '../memory/collector.ts'
-import { allocatePersistent } from '../memory/scope.ts'
 import { Layout } from '../layout.ts'
 import { type Area, escape } from '../memory/area.ts'
+import { collector } from '../memory/collector.ts'
+import { allocatePersistent } from '../memory/scope.ts'
 import { TensorCore } from '../tensor.ts'
 import { type LeafMeta, versionOf } from './node.ts'
 
@@ -38,7 +38,8 @@ export function accumulate(leaf: LeafMeta, g: TensorCore, area: Area, record: bo
     return
   }
   leaf.has = true
-  const takeable = mayTake && area.sole(g.storage) && g.layout.contiguous && g.layout.offset === 0 && g.storage.bytes === g.layout.numel * g.dt.bytes
+  const takeable =
+    mayTake && area.sole(g.storage) && g.layout.contiguous && g.layout.offset === 0 && g.storage.bytes === g.layout.numel * g.dt.bytes
   if (old !== null && old.storage.ptr >= 0 && old.storage.bytes === g.storage.bytes && old.dt === g.dt) {
     // The spare of the last round: exchange blocks, and the old one is recycled with g.
     if (takeable) collector().swap(old.storage, g.storage)

@@ -34,16 +34,14 @@ export interface PassOptions {
   readonly accumulate: boolean
 }
 
+/** An output of a node that was asked for, and its place among the results. */
+type Slot = { readonly nr: number; readonly slot: number }
+
 /** A node's scratch fields, put aside by an inner pass. */
 type Stashed = Pick<Node, 'task' | 'pending' | 'needed' | 'buffer' | 'buffers'> & { readonly node: Node }
 
 let nextTask = 0
 let running: Task | null = null
-
-/** The pass that is running now, or null. */
-export function currentTask(): Task | null {
-  return running
-}
 
 export class Task {
   readonly id: number = nextTask++
@@ -61,8 +59,7 @@ export class Task {
   private readonly visited: Node[] = []
   private readonly stash: Stashed[] = []
   private readonly ready = new ReadyQueue()
-  /** For each node that was asked for: its output numbers and their places among the results. */
-  private readonly captures: Map<Node, { nr: number; slot: number }[]> | null = null
+  private readonly captures: Map<Node, Slot[]> | null = null
   private readonly captured: (TensorCore | null)[] = []
   private readonly restrict: boolean
   private readonly accumulates: boolean
@@ -225,7 +222,7 @@ export class Task {
     this.node = null
   }
 
-  private capture(node: Node, captures: readonly { nr: number; slot: number }[], g: TensorCore | null, gs: (TensorCore | null)[] | null): void {
+  private capture(node: Node, captures: readonly Slot[], g: TensorCore | null, gs: (TensorCore | null)[] | null): void {
     if (this.accumulates && node instanceof AccumulateGrad) return
     for (const { nr, slot } of captures) {
       const found = gs === null ? g : gs[nr]!
@@ -243,7 +240,8 @@ export class Task {
       if (buffer !== null) escape(buffer.storage)
       if (buffers !== null) for (const b of buffers) if (b !== null) escape(b.storage)
     }
-    for (const s of this.stash) Object.assign(s.node, { task: s.task, pending: s.pending, needed: s.needed, buffer: s.buffer, buffers: s.buffers })
+    for (const s of this.stash)
+      Object.assign(s.node, { task: s.task, pending: s.pending, needed: s.needed, buffer: s.buffer, buffers: s.buffers })
     this.area.settle()
   }
 }

@@ -33,9 +33,17 @@ const asList = (t: Tensor | readonly Tensor[]): readonly Tensor[] => (isTensor(t
  * const [g] = grad(x.pow(3), x, { createGraph: true })
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad.html
  */
-export function grad(outputs: Tensor | readonly Tensor[], inputs: Tensor | readonly Tensor[], options: GradOptions & { readonly allowUnused?: false }): Tensor[]
+export function grad(
+  outputs: Tensor | readonly Tensor[],
+  inputs: Tensor | readonly Tensor[],
+  options: GradOptions & { readonly allowUnused?: false },
+): Tensor[]
 export function grad(outputs: Tensor | readonly Tensor[], inputs: Tensor | readonly Tensor[], options?: GradOptions): Tensor[]
-export function grad(outputs: Tensor | readonly Tensor[], inputs: Tensor | readonly Tensor[], options: GradOptions = {}): (Tensor | null)[] {
+export function grad(
+  outputs: Tensor | readonly Tensor[],
+  inputs: Tensor | readonly Tensor[],
+  options: GradOptions = {},
+): (Tensor | null)[] {
   const outs = asList(outputs)
   const ins = asList(inputs)
   if (ins.length === 0) throw new ArgumentError('grad requires non-empty inputs.')
@@ -43,10 +51,17 @@ export function grad(outputs: Tensor | readonly Tensor[], inputs: Tensor | reado
     throw new ArgumentError('Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.')
   }
   if (modes.depth > 0 && outs.some((t) => isTensor(t) && t.wrap !== null)) {
-    throw new GraphError('grad() called inside a func transform. This is not supported, please use func.grad or func.vjp instead or call grad() outside of transforms.')
+    throw new GraphError(
+      'grad() called inside a func transform. This is not supported, please use func.grad or func.vjp instead or call grad() outside of transforms.',
+    )
   }
   const createGraph = options.createGraph ?? false
-  const gradOutputs = options.gradOutputs === undefined || options.gradOutputs === null ? null : isTensor(options.gradOutputs) ? [options.gradOutputs] : (options.gradOutputs as readonly (Tensor | null)[])
+  const gradOutputs =
+    options.gradOutputs === undefined || options.gradOutputs === null
+      ? null
+      : isTensor(options.gradOutputs)
+        ? [options.gradOutputs]
+        : (options.gradOutputs as readonly (Tensor | null)[])
   const settings = { keepGraph: options.retainGraph ?? createGraph, createGraph, level: null }
   const made = options.isGradsBatched ? batched(outs, ins, gradOutputs, settings) : differentiate(outs, ins, { ...settings, gradOutputs })
   return made.map((g, i) => {
@@ -63,7 +78,12 @@ export function grad(outputs: Tensor | readonly Tensor[], inputs: Tensor | reado
 }
 
 /** One pass over gradients that are batched along dim 0, by the batching rules. */
-function batched(outs: readonly Tensor[], ins: readonly Tensor[], gradOutputs: readonly (Tensor | null)[] | null, settings: { keepGraph: boolean; createGraph: boolean; level: null }): (TensorCore | null)[] {
+function batched(
+  outs: readonly Tensor[],
+  ins: readonly Tensor[],
+  gradOutputs: readonly (Tensor | null)[] | null,
+  settings: { keepGraph: boolean; createGraph: boolean; level: null },
+): (TensorCore | null)[] {
   if (gradOutputs === null) throw new ArgumentError('grad: isGradsBatched needs gradOutputs with a leading batch dimension')
   let size = -1
   gradOutputs.forEach((g, i) => {
@@ -94,9 +114,23 @@ export function unbatch(t: TensorCore, depth: number, size: number): Tensor {
  * Adds the gradients of `tensors` (summed) to the `.grad` of the leaves they depend on.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.backward.html
  */
-export function backward(tensors: Tensor | readonly Tensor[], gradTensors?: Tensor | readonly (Tensor | null)[] | null, options: BackwardOptions = {}): void {
+export function backward(
+  tensors: Tensor | readonly Tensor[],
+  gradTensors?: Tensor | readonly (Tensor | null)[] | null,
+  options: BackwardOptions = {},
+): void {
   const outs = asList(tensors)
-  const grads = gradTensors === undefined || gradTensors === null ? null : isTensor(gradTensors) ? [gradTensors as Tensor] : (gradTensors as readonly (Tensor | null)[])
+  const grads =
+    gradTensors === undefined || gradTensors === null
+      ? null
+      : isTensor(gradTensors)
+        ? [gradTensors as Tensor]
+        : (gradTensors as readonly (Tensor | null)[])
   const createGraph = options.createGraph ?? false
-  backpropagate(outs, inputList(options.inputs), { gradOutputs: grads, keepGraph: options.retainGraph ?? createGraph, createGraph, level: null })
+  backpropagate(outs, inputList(options.inputs), {
+    gradOutputs: grads,
+    keepGraph: options.retainGraph ?? createGraph,
+    createGraph,
+    level: null,
+  })
 }

@@ -63,7 +63,9 @@ export function topLevel(args: readonly unknown[]): Level | null {
     if (level !== null && (top === null || level.depth > top.depth)) top = level
   }
   if (top !== null && !top.open) {
-    throw new GraphError(`a tensor of a finished ${top.kind === 'batch' ? 'vmap' : top.kind === 'forward' ? 'jvp' : 'grad'} was used outside of it; return it from the function instead`)
+    throw new GraphError(
+      `a tensor of a finished ${top.kind === 'batch' ? 'vmap' : top.kind === 'forward' ? 'jvp' : 'grad'} was used outside of it; return it from the function instead`,
+    )
   }
   return top
 }

@@ -6,7 +6,7 @@ import { expectTensor, isTensor, TensorCore } from '../tensor.ts'
 import { clearGrad, showGrad } from './accumulate.ts'
 import { wrap } from './levels.ts'
 import { modes } from './modes.ts'
-import { alias, type GradHook, HookList, leafOf, type Node, NodeHooks, type HookHandle } from './node.ts'
+import { alias, type GradHook, type HookHandle, HookList, leafOf, type Node, NodeHooks } from './node.ts'
 import { edgeOf, needs, refresh } from './record.ts'
 import { backpropagate } from './run.ts'
 
@@ -42,7 +42,9 @@ export function backward(x: Tensor, gradient?: Tensor | BackwardOptions | null, 
   const g = isTensor(gradient) ? gradient : null
   const o = (isTensor(gradient) || gradient === undefined || gradient === null ? options : gradient) ?? {}
   if (modes.depth > 0 && x.wrap !== null) {
-    throw new GraphError('backward() called inside a func transform. This is not supported, please use func.grad or func.vjp instead or call backward() outside of transforms.')
+    throw new GraphError(
+      'backward() called inside a func transform. This is not supported, please use func.grad or func.vjp instead or call backward() outside of transforms.',
+    )
   }
   const createGraph = o.createGraph ?? false
   backpropagate([x], inputList(o.inputs), { gradOutputs: [g], keepGraph: o.retainGraph ?? createGraph, createGraph, level: null })
@@ -58,13 +60,16 @@ function setRequiresGrad(x: TensorCore, requires: unknown, refusal: string): voi
   if (typeof requires !== 'boolean') throw new ArgumentError('requires_grad must be a bool')
   if (requires === needs(x, null)) return
   if (requires) {
-    if (!x.dt.floating) throw new DTypeError(`${refusal}, got ${x.dt.name}; convert it first, e.g. x.to('float32')`, { dtypes: [x.dt.name] })
+    if (!x.dt.floating)
+      throw new DTypeError(`${refusal}, got ${x.dt.name}; convert it first, e.g. x.to('float32')`, { dtypes: [x.dt.name] })
     x.rg = true
     leafOf(x)
     return
   }
   if (x.node !== null) {
-    throw new AutogradError('you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn\'t require differentiation use var_no_grad = var.detach().')
+    throw new AutogradError(
+      "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach().",
+    )
   }
   x.rg = false
 }
@@ -152,10 +157,16 @@ function assignGrad(x: TensorCore, value: unknown): void {
   if (!isTensor(value)) throw new ArgumentError(`assigned grad expected to be a Tensor or None but got grad of type ${typeof value}`)
   if (value === x) throw new AutogradError("can't assign Variable as its own grad")
   if (!sameShape(value.layout.shape, x.layout.shape)) {
-    throw new ShapeError(`attempting to assign a gradient of size '${show(value.layout.shape)}' to a tensor of size '${show(x.layout.shape)}'. Please ensure that the gradient and the tensor are the same size`, { shapes: [value.layout.shape, x.layout.shape] })
+    throw new ShapeError(
+      `attempting to assign a gradient of size '${show(value.layout.shape)}' to a tensor of size '${show(x.layout.shape)}'. Please ensure that the gradient and the tensor are the same size`,
+      { shapes: [value.layout.shape, x.layout.shape] },
+    )
   }
   if (value.dt !== x.dt) {
-    throw new DTypeError(`attempting to assign a gradient with dtype '${value.dt.name}' to a tensor with grad_dtype '${x.dt.name}'. The gradient must match the tensor's dtype.`, { dtypes: [value.dt.name, x.dt.name] })
+    throw new DTypeError(
+      `attempting to assign a gradient with dtype '${value.dt.name}' to a tensor with grad_dtype '${x.dt.name}'. The gradient must match the tensor's dtype.`,
+      { dtypes: [value.dt.name, x.dt.name] },
+    )
   }
   const leaf = leafOf(x)
   leaf.grad = value
@@ -172,7 +183,10 @@ function data(x: TensorCore): TensorCore {
 
 function setData(x: TensorCore, value: unknown): void {
   expectTensor('data', value, 'the assigned value')
-  if (x.rg && !value.dt.floating) throw new DTypeError('data set to a tensor that requires gradients must be floating point or complex dtype', { dtypes: [value.dt.name] })
+  if (x.rg && !value.dt.floating)
+    throw new DTypeError('data set to a tensor that requires gradients must be floating point or complex dtype', {
+      dtypes: [value.dt.name],
+    })
   x.storage = value.storage
   x.layout = value.layout
   x.dt = value.dt
@@ -199,4 +213,3 @@ export const accessors: {
   _version: { get: (x) => x.vc?.value ?? 0 },
   _base: { get: (x) => x.viewMeta?.base ?? null },
 }
-

@@ -98,7 +98,9 @@ function gradMode(name: string, setting: () => Setting): GradMode {
       set(before)
     }
     if (isThenable(result)) {
-      throw new ModeError(`${name}: the function is async, but a grad mode can't cross an await. Wrap the synchronous parts: ${name}(() => model.forward(x))`)
+      throw new ModeError(
+        `${name}: the function is async, but a grad mode can't cross an await. Wrap the synchronous parts: ${name}(() => model.forward(x))`,
+      )
     }
     if (isGenerator(result)) return inMode(result, setting) as R
     return result

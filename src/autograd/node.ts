@@ -5,7 +5,7 @@ import type { Tensor } from '../fluent.ts'
 import type { Layout } from '../layout.ts'
 import { Area } from '../memory/area.ts'
 import type { Storage } from '../memory/storage.ts'
-import { expandable, sameShape, type Shape } from '../shape.ts'
+import { expandable, type Shape, sameShape } from '../shape.ts'
 import { type ArrayLike, refuse, TensorCore } from '../tensor.ts'
 import type { Task } from './engine.ts'
 import { fit } from './fit.ts'
@@ -180,6 +180,9 @@ export abstract class Node {
   /** Lets go of what was saved; a second pass through this node must refuse if that was anything. */
   release(): void {}
 
+  /** After an in-place operation on a view: the saved output is now `t`, made by `by`. */
+  resaveOutput(_t: TensorCore, _by: Node): void {}
+
   /** What the node keeps for its rules; empty once it was let go. */
   savedTensors(): readonly Saved[] {
     return []
@@ -196,10 +199,17 @@ export abstract class Node {
    */
   apply(...grads: GradList): GradList {
     if (grads.length !== this.outputs) {
-      throw new ArgumentError(`${this.name()}: expected ${this.outputs} arguments, got ${grads.length} instead: one gradient per output`, { op: this.name() })
+      throw new ArgumentError(`${this.name()}: expected ${this.outputs} arguments, got ${grads.length} instead: one gradient per output`, {
+        op: this.name(),
+      })
     }
     const gs = grads.map((g, nr) => (g === null ? null : this.incoming(g, nr)))
-    const pass: Pass = { area: new Area(), createGraph: true, out: this.edges.map(() => null), wants: (next): next is Node => next !== null }
+    const pass: Pass = {
+      area: new Area(),
+      createGraph: true,
+      out: this.edges.map(() => null),
+      wants: (next): next is Node => next !== null,
+    }
     if (gs.some((g) => g !== null)) this.run(gs[0]!, this.metas === null ? null : gs, pass)
     return this.edges.map((next, i) => {
       const made = pass.out[i] ?? null
@@ -212,10 +222,13 @@ export abstract class Node {
     if (!(g instanceof TensorCore)) throw refuse(this.name(), g, `gradient ${nr}`)
     const { shape, dt } = this.meta(nr)
     if (!sameShape(g.layout.shape, shape) && !expandable(g.layout.shape, shape)) {
-      throw new ShapeError(`${this.name()}: Mismatch in shape: gradient ${nr} has a shape of ${show(g.layout.shape)} and output ${nr} has a shape of ${show(shape)}`, {
-        op: this.name(),
-        shapes: [g.layout.shape, shape],
-      })
+      throw new ShapeError(
+        `${this.name()}: Mismatch in shape: gradient ${nr} has a shape of ${show(g.layout.shape)} and output ${nr} has a shape of ${show(shape)}`,
+        {
+          op: this.name(),
+          shapes: [g.layout.shape, shape],
+        },
+      )
     }
     const whole = sameShape(g.layout.shape, shape) ? g : g.expand(shape)
     return whole.dt === dt ? whole : whole.to(dt.name)
@@ -273,7 +286,8 @@ export class AccumulateGrad extends Node {
 
   /** Adds the gradient to the leaf's `.grad`. */
   override apply(...grads: GradList): GradList {
-    if (grads.length !== 1) throw new ArgumentError(`AccumulateGrad: expected 1 arguments, got ${grads.length} instead`, { op: 'AccumulateGrad' })
+    if (grads.length !== 1)
+      throw new ArgumentError(`AccumulateGrad: expected 1 arguments, got ${grads.length} instead`, { op: 'AccumulateGrad' })
     const [g] = grads
     if (g === null || g === undefined) return []
     const leaf = this.variable as Tensor

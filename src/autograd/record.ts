@@ -1,14 +1,13 @@
 /** How an operation enters the graph: edges to what made its inputs, in-place rules, views that follow their base. */
 import { InPlaceError } from '../errors.ts'
-import { cloneContiguous, copyInto } from '../execute.ts'
+import { cloneContiguous, copyInto, fillWith } from '../execute.ts'
+import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import { empty, TensorCore } from '../tensor.ts'
-import { fillWith } from '../execute.ts'
-import type { Tensor } from '../fluent.ts'
 import type { Task } from './engine.ts'
 import type { Level } from './levels.ts'
 import { modes } from './modes.ts'
-import { type Creation, leafOf, Node, versionOf, ViewMeta } from './node.ts'
+import { type Creation, leafOf, Node, ViewMeta, versionOf } from './node.ts'
 
 /** Does `t` require gradients at this level (null: the plain tape)? Views follow their base. */
 export function needs(t: TensorCore, level: Level | null): boolean {
@@ -77,9 +76,13 @@ function staleView(t: TensorCore): InPlaceError {
   const creation = t.viewMeta!.creation
   if (creation === 'noGrad' || creation === 'inference') {
     const [long, short] = TAIL[creation]
-    return new InPlaceError(`A view was created in ${long} and its base or another view of its base has been modified inplace with grad mode enabled. ${ambiguous(short)}`)
+    return new InPlaceError(
+      `A view was created in ${long} and its base or another view of its base has been modified inplace with grad mode enabled. ${ambiguous(short)}`,
+    )
   }
-  return new InPlaceError(`${t.node?.name() ?? 'a function'} made this view together with others, and its base has been modified inplace; clone() the view`)
+  return new InPlaceError(
+    `${t.node?.name() ?? 'a function'} made this view together with others, and its base has been modified inplace; clone() the view`,
+  )
 }
 
 /** Refuses an in-place operation that autograd can't follow, before anything is changed. */
@@ -87,20 +90,28 @@ export function checkInPlace(op: string, t: TensorCore, willRecord: boolean): vo
   if (!modes.grad) return
   if (t.viewMeta === null) {
     if (t.rg && t.node === null) {
-      throw new InPlaceError(`a leaf Variable that requires grad is being used in an in-place operation. ${op} would change it behind the graph's back: use ${op.replace(/_$/, '')}, or run it inside noGrad(() => …)`, { op })
+      throw new InPlaceError(
+        `a leaf Variable that requires grad is being used in an in-place operation. ${op} would change it behind the graph's back: use ${op.replace(/_$/, '')}, or run it inside noGrad(() => …)`,
+        { op },
+      )
     }
     return
   }
   refresh(t)
   const { base, creation } = t.viewMeta
   if (base.rg && base.node === null) {
-    throw new InPlaceError(`a view of a leaf Variable that requires grad is being used in an in-place operation. ${op} would change the leaf behind the graph's back; run it inside noGrad(() => …)`, { op })
+    throw new InPlaceError(
+      `a view of a leaf Variable that requires grad is being used in an in-place operation. ${op} would change the leaf behind the graph's back; run it inside noGrad(() => …)`,
+      { op },
+    )
   }
   if (creation === 'default' || !(willRecord || t.rg || base.rg)) return
   const maker = t.node?.name() ?? 'its function'
   if (creation === 'noGrad' || creation === 'inference') {
     const [long, short] = TAIL[creation]
-    throw new InPlaceError(`A view was created in ${long} and is being modified inplace with grad mode enabled. ${ambiguous(short)}`, { op })
+    throw new InPlaceError(`A view was created in ${long} and is being modified inplace with grad mode enabled. ${ambiguous(short)}`, {
+      op,
+    })
   }
   if (creation === 'multiOutput') {
     throw new InPlaceError(
@@ -135,6 +146,7 @@ export function rebase(t: TensorCore, node: Node): void {
   attach(base, slices)
   const window = new WindowNode(base, t.layout)
   attach(t, window)
+  node.resaveOutput(t, window)
   t.viewMeta.version = t.vc!.value
 }
 
@@ -175,7 +187,10 @@ export class WindowNode extends Node {
   run(g: TensorCore, _gs: null, task: Task): void {
     if (task.createGraph) {
       const { order, inverse, offset } = arrangement(this.base, this.view)
-      const zeros = (g as Tensor).sum().zerosLike().expand(order.map((d) => this.base.shape[d]!))
+      const zeros = (g as Tensor)
+        .sum()
+        .zerosLike()
+        .expand(order.map((d) => this.base.shape[d]!))
       task.out[0] = zeros.asStridedScatter(g as Tensor, this.view.shape, this.view.strides, offset).permute(inverse)
       return
     }
@@ -194,7 +209,12 @@ export class CopySlices extends Node {
   private readonly inner: Node
 
   constructor(base: TensorCore, view: Layout, inner: Node) {
-    super([edgeOf(base, null), ...inner.edges.slice(1)], [base.outputNr, ...inner.edges.slice(1).map((_, i) => inner.nrs?.[i + 1] ?? 0)], base.layout.shape, base.dt)
+    super(
+      [edgeOf(base, null), ...inner.edges.slice(1)],
+      [base.outputNr, ...inner.edges.slice(1).map((_, i) => inner.nrs?.[i + 1] ?? 0)],
+      base.layout.shape,
+      base.dt,
+    )
     this.base = base.layout
     this.view = view
     this.inner = inner

@@ -1,10 +1,9 @@
 /** Starts backward passes: checks roots and gradients, names what is asked for, and hands out the results. */
 import { ArgumentError, GraphError, ShapeError, show } from '../errors.ts'
-import { full } from '../execute.ts'
-import { cloneContiguous } from '../execute.ts'
+import { cloneContiguous, full } from '../execute.ts'
 import { escape } from '../memory/area.ts'
 import { sameShape } from '../shape.ts'
-import { isTensor, refuse, TensorCore } from '../tensor.ts'
+import { isTensor, refuse, type TensorCore } from '../tensor.ts'
 import { accumulate } from './accumulate.ts'
 import { type Edge, Task } from './engine.ts'
 import type { Level } from './levels.ts'
@@ -73,19 +72,29 @@ function inputEdge(t: TensorCore, level: Level | null): Edge {
 }
 
 /** The gradients of `outputs` with respect to `inputs`; null where none flows. Touches no `.grad`. */
-export function differentiate(outputs: readonly TensorCore[], inputs: readonly TensorCore[], options: DifferentiateOptions): (TensorCore | null)[] {
+export function differentiate(
+  outputs: readonly TensorCore[],
+  inputs: readonly TensorCore[],
+  options: DifferentiateOptions,
+): (TensorCore | null)[] {
   inputs.forEach((t, i) => {
     if (!isTensor(t)) throw refuse('grad', t, `input ${i}`)
     if (!needs(t, options.level)) {
-      throw new GraphError(`One of the differentiated Tensors does not require grad: input ${i} (shape ${show(t.layout.shape)}, ${t.dt.name}); call requiresGrad_() on it before computing`, {
-        shapes: [t.layout.shape],
-      })
+      throw new GraphError(
+        `One of the differentiated Tensors does not require grad: input ${i} (shape ${show(t.layout.shape)}, ${t.dt.name}); call requiresGrad_() on it before computing`,
+        {
+          shapes: [t.layout.shape],
+        },
+      )
     }
   })
   const { edges, grads } = pairs(outputs, options)
   const task = new Task({
-    keepGraph: options.keepGraph, createGraph: options.createGraph, record: options.record ?? options.createGraph,
-    inputs: inputs.map((t) => inputEdge(t, options.level)), accumulate: false,
+    keepGraph: options.keepGraph,
+    createGraph: options.createGraph,
+    record: options.record ?? options.createGraph,
+    inputs: inputs.map((t) => inputEdge(t, options.level)),
+    accumulate: false,
   })
   return task.execute(edges, grads)
 }
@@ -94,15 +103,28 @@ export function differentiate(outputs: readonly TensorCore[], inputs: readonly T
 export function backpropagate(outputs: readonly TensorCore[], inputs: readonly TensorCore[] | null, options: DifferentiateOptions): void {
   const { edges, grads } = pairs(outputs, options)
   if (inputs === null) {
-    new Task({ keepGraph: options.keepGraph, createGraph: options.createGraph, record: options.createGraph, inputs: null, accumulate: true }).execute(edges, grads)
+    new Task({
+      keepGraph: options.keepGraph,
+      createGraph: options.createGraph,
+      record: options.createGraph,
+      inputs: null,
+      accumulate: true,
+    }).execute(edges, grads)
     return
   }
   inputs.forEach((t, i) => {
     if (!isTensor(t)) throw refuse('backward', t, `input ${i}`)
-    if (!needs(t, null)) throw new GraphError(`One of the differentiated Tensors does not require grad: input ${i} (shape ${show(t.layout.shape)})`, { shapes: [t.layout.shape] })
+    if (!needs(t, null))
+      throw new GraphError(`One of the differentiated Tensors does not require grad: input ${i} (shape ${show(t.layout.shape)})`, {
+        shapes: [t.layout.shape],
+      })
   })
   const task = new Task({
-    keepGraph: options.keepGraph, createGraph: options.createGraph, record: options.createGraph, inputs: inputs.map((t) => inputEdge(t, null)), accumulate: true,
+    keepGraph: options.keepGraph,
+    createGraph: options.createGraph,
+    record: options.createGraph,
+    inputs: inputs.map((t) => inputEdge(t, null)),
+    accumulate: true,
   })
   const made = task.execute(edges, grads)
   made.forEach((g, i) => {

@@ -1,8 +1,8 @@
 /** The one door to user code: hooks and Functions are called here, with everything they see handed over for good. */
 import { ArgumentError, AutogradError, show } from '../errors.ts'
 import { escape } from '../memory/area.ts'
-import { isTensor, type TensorCore } from '../tensor.ts'
 import { sameShape } from '../shape.ts'
+import { isTensor, type TensorCore } from '../tensor.ts'
 import { modes } from './modes.ts'
 import type { Node } from './node.ts'
 
@@ -26,7 +26,8 @@ export function callHook<A extends unknown[], R>(fn: (...args: A) => R, args: A)
 /** Puts what a hook returned (a gradient or a list of them) in place of what it was given, after checking that it fits. */
 export function checkHooked(list: (TensorCore | null)[], returned: unknown, node: Node, at = -1): void {
   if (returned === undefined || returned === null) return
-  if (!Array.isArray(returned)) throw new ArgumentError(`expected a list of gradients or nothing, but a hook of ${node.name()} returned ${typeof returned}`)
+  if (!Array.isArray(returned))
+    throw new ArgumentError(`expected a list of gradients or nothing, but a hook of ${node.name()} returned ${typeof returned}`)
   if (at < 0 && returned.length !== list.length) {
     throw new ArgumentError(`a hook of ${node.name()} returned ${returned.length} gradients, expected ${list.length}`)
   }
@@ -40,9 +41,15 @@ export function checkHooked(list: (TensorCore | null)[], returned: unknown, node
     const old = list[slot]
     if (old !== null && old !== undefined) {
       if (!sameShape(old.layout.shape, g.layout.shape)) {
-        throw new AutogradError(`a hook of ${node.name()} has changed the size of value: ${show(old.layout.shape)} became ${show(g.layout.shape)}`, { shapes: [old.layout.shape, g.layout.shape] })
+        throw new AutogradError(
+          `a hook of ${node.name()} has changed the size of value: ${show(old.layout.shape)} became ${show(g.layout.shape)}`,
+          { shapes: [old.layout.shape, g.layout.shape] },
+        )
       }
-      if (old.dt !== g.dt) throw new AutogradError(`a hook of ${node.name()} has changed the type of value (was ${old.dt.torchType} got ${g.dt.torchType})`, { dtypes: [old.dt.name, g.dt.name] })
+      if (old.dt !== g.dt)
+        throw new AutogradError(`a hook of ${node.name()} has changed the type of value (was ${old.dt.torchType} got ${g.dt.torchType})`, {
+          dtypes: [old.dt.name, g.dt.name],
+        })
     }
     list[slot] = g
   })

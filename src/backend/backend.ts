@@ -60,10 +60,22 @@ export type ScanKernel = (outer: number, n: number, inner: number, input: number
  * `matmulWork` bytes.
  */
 export type MatmulKernel = (
-  batch: number, m: number, n: number, k: number,
-  a: number, aBatch: number, aRow: number, aCol: number,
-  b: number, bBatch: number, bRow: number, bCol: number,
-  c: number, cBatch: number, accumulate: number, work: number,
+  batch: number,
+  m: number,
+  n: number,
+  k: number,
+  a: number,
+  aBatch: number,
+  aRow: number,
+  aCol: number,
+  b: number,
+  bBatch: number,
+  bRow: number,
+  bCol: number,
+  c: number,
+  cBatch: number,
+  accumulate: number,
+  work: number,
 ) => void
 
 /**
@@ -91,7 +103,15 @@ export interface Window2d {
  * equal maxima in row-major window order; a NaN wins).
  */
 export type MaxPoolKernel = (
-  planes: number, h: number, w: number, oh: number, ow: number, window: Window2d, input: number, output: number, indices: number,
+  planes: number,
+  h: number,
+  w: number,
+  oh: number,
+  ow: number,
+  window: Window2d,
+  input: number,
+  output: number,
+  indices: number,
 ) => void
 
 /**
@@ -99,7 +119,15 @@ export type MaxPoolKernel = (
  * transpose, which adds every window back into the (cleared by the caller) image.
  */
 export type WindowKernel = (
-  n: number, c: number, h: number, w: number, oh: number, ow: number, window: Window2d, image: number, columns: number,
+  n: number,
+  c: number,
+  h: number,
+  w: number,
+  oh: number,
+  ow: number,
+  window: Window2d,
+  image: number,
+  columns: number,
 ) => void
 
 export interface Backend {

@@ -8,6 +8,8 @@ export function createDefaultBackend(): Backend {
   const memory = linearMemory()
   const wasm = createWasmBackend(memory)
   if (wasm !== undefined) return wasm
-  console.warn('gradtape: WebAssembly SIMD is not available here (an old runtime, or a content security policy without wasm-unsafe-eval); using the slow reference backend')
+  console.warn(
+    'gradtape: WebAssembly SIMD is not available here (an old runtime, or a content security policy without wasm-unsafe-eval); using the slow reference backend',
+  )
   return createReferenceBackend(memory)
 }

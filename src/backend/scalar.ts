@@ -5,10 +5,36 @@
 import { type DType, dtypes } from '../dtype.ts'
 
 export type UnaryOp =
-  | 'neg' | 'abs' | 'sign' | 'sqrt' | 'reciprocal' | 'floor' | 'ceil' | 'round' | 'trunc'
-  | 'exp' | 'exp2' | 'expm1' | 'log' | 'log2' | 'log10' | 'log1p'
-  | 'sin' | 'cos' | 'tan' | 'asin' | 'acos' | 'atan' | 'sinh' | 'cosh' | 'tanh' | 'asinh' | 'acosh' | 'atanh'
-  | 'erf' | 'sigmoid'
+  | 'neg'
+  | 'abs'
+  | 'sign'
+  | 'sqrt'
+  | 'reciprocal'
+  | 'floor'
+  | 'ceil'
+  | 'round'
+  | 'trunc'
+  | 'exp'
+  | 'exp2'
+  | 'expm1'
+  | 'log'
+  | 'log2'
+  | 'log10'
+  | 'log1p'
+  | 'sin'
+  | 'cos'
+  | 'tan'
+  | 'asin'
+  | 'acos'
+  | 'atan'
+  | 'sinh'
+  | 'cosh'
+  | 'tanh'
+  | 'asinh'
+  | 'acosh'
+  | 'atanh'
+  | 'erf'
+  | 'sigmoid'
 /** `remainder` has the divisor's sign (Python's %), `fmod` the dividend's; `minimum`/`maximum` propagate NaN. */
 export type BinaryOp = 'add' | 'sub' | 'mul' | 'div' | 'minimum' | 'maximum' | 'pow' | 'atan2' | 'remainder' | 'fmod'
 export type CompareOp = 'lt' | 'le' | 'gt' | 'ge' | 'eq' | 'ne'
@@ -113,60 +139,158 @@ export class Scalar implements Arith<Scalar> {
   #binary(op: BinaryOp | CompareOp, other: Operand<Scalar>): Scalar {
     return Scalar.make(op, [number(this), number(lift(other))])
   }
-  add(other: Operand<Scalar>): Scalar { return this.#binary('add', other) }
-  sub(other: Operand<Scalar>): Scalar { return this.#binary('sub', other) }
-  mul(other: Operand<Scalar>): Scalar { return this.#binary('mul', other) }
-  div(other: Operand<Scalar>): Scalar { return this.#binary('div', other) }
+  add(other: Operand<Scalar>): Scalar {
+    return this.#binary('add', other)
+  }
+  sub(other: Operand<Scalar>): Scalar {
+    return this.#binary('sub', other)
+  }
+  mul(other: Operand<Scalar>): Scalar {
+    return this.#binary('mul', other)
+  }
+  div(other: Operand<Scalar>): Scalar {
+    return this.#binary('div', other)
+  }
   pow(other: Operand<Scalar>): Scalar {
     if (other === 2) return this.mul(this)
     if (other === 0.5) return this.sqrt()
     return this.#binary('pow', other)
   }
-  minimum(other: Operand<Scalar>): Scalar { return this.#binary('minimum', other) }
-  maximum(other: Operand<Scalar>): Scalar { return this.#binary('maximum', other) }
-  atan2(other: Operand<Scalar>): Scalar { return this.#binary('atan2', other) }
-  remainder(other: Operand<Scalar>): Scalar { return this.#binary('remainder', other) }
-  fmod(other: Operand<Scalar>): Scalar { return this.#binary('fmod', other) }
-  neg(): Scalar { return this.#unary('neg') }
-  abs(): Scalar { return this.#unary('abs') }
-  sign(): Scalar { return this.#unary('sign') }
-  sqrt(): Scalar { return this.#unary('sqrt') }
-  reciprocal(): Scalar { return this.#unary('reciprocal') }
-  floor(): Scalar { return this.#unary('floor') }
-  ceil(): Scalar { return this.#unary('ceil') }
-  round(): Scalar { return this.#unary('round') }
-  trunc(): Scalar { return this.#unary('trunc') }
-  exp(): Scalar { return this.#unary('exp') }
-  exp2(): Scalar { return this.#unary('exp2') }
-  expm1(): Scalar { return this.#unary('expm1') }
-  log(): Scalar { return this.#unary('log') }
-  log2(): Scalar { return this.#unary('log2') }
-  log10(): Scalar { return this.#unary('log10') }
-  log1p(): Scalar { return this.#unary('log1p') }
-  sin(): Scalar { return this.#unary('sin') }
-  cos(): Scalar { return this.#unary('cos') }
-  tan(): Scalar { return this.#unary('tan') }
-  asin(): Scalar { return this.#unary('asin') }
-  acos(): Scalar { return this.#unary('acos') }
-  atan(): Scalar { return this.#unary('atan') }
-  sinh(): Scalar { return this.#unary('sinh') }
-  cosh(): Scalar { return this.#unary('cosh') }
-  tanh(): Scalar { return this.#unary('tanh') }
-  asinh(): Scalar { return this.#unary('asinh') }
-  acosh(): Scalar { return this.#unary('acosh') }
-  atanh(): Scalar { return this.#unary('atanh') }
-  erf(): Scalar { return this.#unary('erf') }
-  sigmoid(): Scalar { return this.#unary('sigmoid') }
-  lt(other: Operand<Scalar>): Scalar { return this.#binary('lt', other) }
-  le(other: Operand<Scalar>): Scalar { return this.#binary('le', other) }
-  gt(other: Operand<Scalar>): Scalar { return this.#binary('gt', other) }
-  ge(other: Operand<Scalar>): Scalar { return this.#binary('ge', other) }
-  eq(other: Operand<Scalar>): Scalar { return this.#binary('eq', other) }
-  ne(other: Operand<Scalar>): Scalar { return this.#binary('ne', other) }
-  logicalAnd(other: Scalar): Scalar { return Scalar.make('and', [truth(this), truth(other)]) }
-  logicalOr(other: Scalar): Scalar { return Scalar.make('or', [truth(this), truth(other)]) }
-  logicalXor(other: Scalar): Scalar { return Scalar.make('xor', [truth(this), truth(other)]) }
-  logicalNot(): Scalar { return Scalar.make('not', [truth(this)]) }
+  minimum(other: Operand<Scalar>): Scalar {
+    return this.#binary('minimum', other)
+  }
+  maximum(other: Operand<Scalar>): Scalar {
+    return this.#binary('maximum', other)
+  }
+  atan2(other: Operand<Scalar>): Scalar {
+    return this.#binary('atan2', other)
+  }
+  remainder(other: Operand<Scalar>): Scalar {
+    return this.#binary('remainder', other)
+  }
+  fmod(other: Operand<Scalar>): Scalar {
+    return this.#binary('fmod', other)
+  }
+  neg(): Scalar {
+    return this.#unary('neg')
+  }
+  abs(): Scalar {
+    return this.#unary('abs')
+  }
+  sign(): Scalar {
+    return this.#unary('sign')
+  }
+  sqrt(): Scalar {
+    return this.#unary('sqrt')
+  }
+  reciprocal(): Scalar {
+    return this.#unary('reciprocal')
+  }
+  floor(): Scalar {
+    return this.#unary('floor')
+  }
+  ceil(): Scalar {
+    return this.#unary('ceil')
+  }
+  round(): Scalar {
+    return this.#unary('round')
+  }
+  trunc(): Scalar {
+    return this.#unary('trunc')
+  }
+  exp(): Scalar {
+    return this.#unary('exp')
+  }
+  exp2(): Scalar {
+    return this.#unary('exp2')
+  }
+  expm1(): Scalar {
+    return this.#unary('expm1')
+  }
+  log(): Scalar {
+    return this.#unary('log')
+  }
+  log2(): Scalar {
+    return this.#unary('log2')
+  }
+  log10(): Scalar {
+    return this.#unary('log10')
+  }
+  log1p(): Scalar {
+    return this.#unary('log1p')
+  }
+  sin(): Scalar {
+    return this.#unary('sin')
+  }
+  cos(): Scalar {
+    return this.#unary('cos')
+  }
+  tan(): Scalar {
+    return this.#unary('tan')
+  }
+  asin(): Scalar {
+    return this.#unary('asin')
+  }
+  acos(): Scalar {
+    return this.#unary('acos')
+  }
+  atan(): Scalar {
+    return this.#unary('atan')
+  }
+  sinh(): Scalar {
+    return this.#unary('sinh')
+  }
+  cosh(): Scalar {
+    return this.#unary('cosh')
+  }
+  tanh(): Scalar {
+    return this.#unary('tanh')
+  }
+  asinh(): Scalar {
+    return this.#unary('asinh')
+  }
+  acosh(): Scalar {
+    return this.#unary('acosh')
+  }
+  atanh(): Scalar {
+    return this.#unary('atanh')
+  }
+  erf(): Scalar {
+    return this.#unary('erf')
+  }
+  sigmoid(): Scalar {
+    return this.#unary('sigmoid')
+  }
+  lt(other: Operand<Scalar>): Scalar {
+    return this.#binary('lt', other)
+  }
+  le(other: Operand<Scalar>): Scalar {
+    return this.#binary('le', other)
+  }
+  gt(other: Operand<Scalar>): Scalar {
+    return this.#binary('gt', other)
+  }
+  ge(other: Operand<Scalar>): Scalar {
+    return this.#binary('ge', other)
+  }
+  eq(other: Operand<Scalar>): Scalar {
+    return this.#binary('eq', other)
+  }
+  ne(other: Operand<Scalar>): Scalar {
+    return this.#binary('ne', other)
+  }
+  logicalAnd(other: Scalar): Scalar {
+    return Scalar.make('and', [truth(this), truth(other)])
+  }
+  logicalOr(other: Scalar): Scalar {
+    return Scalar.make('or', [truth(this), truth(other)])
+  }
+  logicalXor(other: Scalar): Scalar {
+    return Scalar.make('xor', [truth(this), truth(other)])
+  }
+  logicalNot(): Scalar {
+    return Scalar.make('not', [truth(this)])
+  }
   where(mask: Scalar, other: Operand<Scalar>): Scalar {
     return Scalar.make('where', [truth(mask), number(this), number(lift(other))])
   }

@@ -9,7 +9,8 @@ export class TensorDataset {
   readonly tensors: readonly Tensor[]
   constructor(...tensors: Tensor[]) {
     const n = tensors[0]?.shape[0]
-    if (n === undefined || tensors.some((t) => t.shape[0] !== n)) throw new ArgumentError(`TensorDataset: Size mismatch between tensors: ${tensors.map((t) => show(t.shape)).join(', ')}`)
+    if (n === undefined || tensors.some((t) => t.shape[0] !== n))
+      throw new ArgumentError(`TensorDataset: Size mismatch between tensors: ${tensors.map((t) => show(t.shape)).join(', ')}`)
     this.tensors = tensors
   }
   /** How many examples. */
@@ -44,7 +45,8 @@ export class DataLoader implements Iterable<Tensor[]> {
   constructor(dataset: TensorDataset, options: DataLoaderOptions = {}) {
     this.dataset = dataset
     this.batchSize = options.batchSize ?? 1
-    if (!Number.isInteger(this.batchSize) || this.batchSize < 1) throw new ArgumentError(`DataLoader: batchSize should be a positive integer value, but got batchSize=${this.batchSize}`)
+    if (!Number.isInteger(this.batchSize) || this.batchSize < 1)
+      throw new ArgumentError(`DataLoader: batchSize should be a positive integer value, but got batchSize=${this.batchSize}`)
     this.shuffle = options.shuffle ?? false
     this.dropLast = options.dropLast ?? false
     this.generator = new Generator(options.seed ?? 0)

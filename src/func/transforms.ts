@@ -4,8 +4,8 @@ import { type Level, withLevel, wrap } from '../autograd/levels.ts'
 import { withGrad } from '../autograd/modes.ts'
 import { leafOf } from '../autograd/node.ts'
 import { differentiate } from '../autograd/run.ts'
-import { ArgumentError, ShapeError, show } from '../errors.ts'
 import { zeros } from '../creation.ts'
+import { ArgumentError, ShapeError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { sameShape } from '../shape.ts'
 import { isTensor, type TensorCore } from '../tensor.ts'
@@ -33,15 +33,29 @@ function unlift(t: TensorCore, level: Level): TensorCore {
 }
 
 /** Gradients with respect to leaves, zeros where none flows. */
-function gradients(outputs: readonly TensorCore[], gradOutputs: readonly TensorCore[] | null, leaves: readonly Tensor[], level: Level, keepGraph: boolean): Tensor[] {
+function gradients(
+  outputs: readonly TensorCore[],
+  gradOutputs: readonly TensorCore[] | null,
+  leaves: readonly Tensor[],
+  level: Level,
+  keepGraph: boolean,
+): Tensor[] {
   const wanted = leaves.filter((t) => t.rg)
-  const live = outputs.map((o, i) => [o, gradOutputs?.[i] ?? null] as const).filter(([o]) => o.wrap !== null && o.wrap.level === level && o.rg)
+  const live = outputs
+    .map((o, i) => [o, gradOutputs?.[i] ?? null] as const)
+    .filter(([o]) => o.wrap !== null && o.wrap.level === level && o.rg)
   const made =
     live.length === 0
       ? wanted.map(() => null)
-      : differentiate(live.map(([o]) => o), wanted, { gradOutputs: gradOutputs === null ? null : live.map(([, g]) => g), keepGraph, createGraph: true, level })
+      : differentiate(
+          live.map(([o]) => o),
+          wanted,
+          { gradOutputs: gradOutputs === null ? null : live.map(([, g]) => g), keepGraph, createGraph: true, level },
+        )
   let k = 0
-  return leaves.map((t) => (t.rg ? ((made[k++] as Tensor | null) ?? (t.wrap!.value as Tensor).zerosLike()) : (t.wrap!.value as Tensor).zerosLike()))
+  return leaves.map((t) =>
+    t.rg ? ((made[k++] as Tensor | null) ?? (t.wrap!.value as Tensor).zerosLike()) : (t.wrap!.value as Tensor).zerosLike(),
+  )
 }
 
 /** Which arguments to differentiate: one position (from the back if negative) or several. */
@@ -49,13 +63,19 @@ export type Argnums = number | readonly number[]
 
 function positions(argnums: Argnums, count: number, op: string): number[] {
   const list = (typeof argnums === 'number' ? [argnums] : [...argnums]).map((n) => (n < 0 ? n + count : n))
-  for (const n of list) if (!Number.isInteger(n) || n < 0 || n >= count) throw new ArgumentError(`${op}: Got argnums=${String(argnums)}, but only ${count} positional inputs`, { op })
+  for (const n of list)
+    if (!Number.isInteger(n) || n < 0 || n >= count)
+      throw new ArgumentError(`${op}: Got argnums=${String(argnums)}, but only ${count} positional inputs`, { op })
   return list
 }
 
 function scalarOutput(y: unknown, op: string): TensorCore {
   if (!isTensor(y)) throw new ArgumentError(`${op}: Expected f(*args) to return a single tensor, got ${typeof y}`, { op })
-  if (y.layout.rank !== 0) throw new ShapeError(`${op}: Expected f(*args) to return a scalar tensor, got tensor with shape ${show(y.layout.shape)}; reduce it, e.g. with sum()`, { op, shapes: [y.layout.shape] })
+  if (y.layout.rank !== 0)
+    throw new ShapeError(
+      `${op}: Expected f(*args) to return a scalar tensor, got tensor with shape ${show(y.layout.shape)}; reduce it, e.g. with sum()`,
+      { op, shapes: [y.layout.shape] },
+    )
   return y
 }
 
@@ -75,7 +95,10 @@ export function grad<A extends unknown[], N extends Argnums = 0>(f: Fn<A, Tensor
 }
 
 /** Like `grad`, returning `[gradient, value]`. @see https://docs.pytorch.org/docs/stable/generated/torch.func.grad_and_value.html */
-export function gradAndValue<A extends unknown[], N extends Argnums = 0>(f: Fn<A, Tensor>, argnums?: N): (...args: A) => [GradOf<A, N>, Tensor] {
+export function gradAndValue<A extends unknown[], N extends Argnums = 0>(
+  f: Fn<A, Tensor>,
+  argnums?: N,
+): (...args: A) => [GradOf<A, N>, Tensor] {
   const which = argnums ?? 0
   return (...args) => {
     const at = positions(which, args.length, 'grad')
@@ -115,9 +138,11 @@ export function vjp<A extends unknown[], R>(f: Fn<A, R>, ...primals: A): [R, (co
       const tensors = outs as TensorCore[]
       const pull = (cotangents: R): unknown[] => {
         const given = flatten(cotangents).leaves as TensorCore[]
-        if (given.length !== tensors.length) throw new ArgumentError(`vjp: expected ${tensors.length} cotangents, like the outputs, got ${given.length}`, { op: 'vjp' })
+        if (given.length !== tensors.length)
+          throw new ArgumentError(`vjp: expected ${tensors.length} cotangents, like the outputs, got ${given.length}`, { op: 'vjp' })
         given.forEach((g, i) => {
-          if (!isTensor(g) || !sameShape(g.layout.shape, tensors[i]!.layout.shape)) throw new ShapeError(`vjp: cotangent ${i} must be a tensor of shape ${show(tensors[i]!.layout.shape)}`, { op: 'vjp' })
+          if (!isTensor(g) || !sameShape(g.layout.shape, tensors[i]!.layout.shape))
+            throw new ShapeError(`vjp: cotangent ${i} must be a tensor of shape ${show(tensors[i]!.layout.shape)}`, { op: 'vjp' })
         })
         // The level is entered again: the pull-back may be called after the transform has returned.
         level.open = true
@@ -148,14 +173,19 @@ export function jvp<A extends unknown[], R>(f: Fn<A, R>, primals: A, tangents: u
       return mapTensors(p, (x) => {
         const t = ts[k++]
         if (t === undefined || !sameShape(t.layout.shape, x.layout.shape)) {
-          throw new ShapeError(`jvp: primal ${i} of shape ${show(x.layout.shape)} needs a tangent of the same shape, got ${t === undefined ? 'none' : show(t.layout.shape)}`, { op: 'jvp' })
+          throw new ShapeError(
+            `jvp: primal ${i} of shape ${show(x.layout.shape)} needs a tangent of the same shape, got ${t === undefined ? 'none' : show(t.layout.shape)}`,
+            { op: 'jvp' },
+          )
         }
         return wrap(level, x, t)
       })
     })
     const y = f(...(inner as A))
     const value = mapTensors(y, (t) => unlift(t, level)) as R
-    const tangent = mapTensors(y, (t) => (t.wrap !== null && t.wrap.level === level && t.wrap.tangent !== null ? t.wrap.tangent : (unlift(t, level) as Tensor).zerosLike())) as R
+    const tangent = mapTensors(y, (t) =>
+      t.wrap !== null && t.wrap.level === level && t.wrap.tangent !== null ? t.wrap.tangent : (unlift(t, level) as Tensor).zerosLike(),
+    ) as R
     return [value, tangent]
   })
 }
@@ -179,8 +209,15 @@ export function vmap<A extends unknown[], R>(f: Fn<A, R>, inDims: InDims = 0, ou
       for (const t of flatten(arg).leaves) {
         if (!isTensor(t)) continue
         const n = t.layout.shape.at(dim)
-        if (n === undefined) throw new ShapeError(`vmap: inDims says dim ${dim} of argument ${i}, which has shape ${show(t.layout.shape)}`, { op: 'vmap', shapes: [t.layout.shape] })
-        if (size >= 0 && n !== size) throw new ShapeError(`vmap: Expected all tensors to have the same size in the mapped dimension, got sizes ${size} and ${n}`, { op: 'vmap' })
+        if (n === undefined)
+          throw new ShapeError(`vmap: inDims says dim ${dim} of argument ${i}, which has shape ${show(t.layout.shape)}`, {
+            op: 'vmap',
+            shapes: [t.layout.shape],
+          })
+        if (size >= 0 && n !== size)
+          throw new ShapeError(`vmap: Expected all tensors to have the same size in the mapped dimension, got sizes ${size} and ${n}`, {
+            op: 'vmap',
+          })
         size = n
       }
     })

@@ -18,7 +18,7 @@ export function loadSafetensors(bytes: Uint8Array): Record<string, Tensor> {
   return Object.fromEntries(
     decodeSafetensors(bytes).entries.map(({ name, dtype, shape, data }) => {
       const Type = arrayType(dtypes[dtype])
-      const values = new Type(data.slice().buffer)
+      const values = new Type(new Uint8Array(data).buffer)
       return [name, tensor(values, { dtype }).reshape([...shape])]
     }),
   )

@@ -1,6 +1,6 @@
 /** Storages that one backward pass owns: counted, and recycled as soon as their last use is over. */
 import { collector } from './collector.ts'
-import { type Owner, RELEASED, Storage } from './storage.ts'
+import { type Owner, RELEASED, type Storage } from './storage.ts'
 
 export class Area implements Owner {
   /** Made since the last `settle`. */

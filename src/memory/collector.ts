@@ -192,9 +192,10 @@ export class Collector {
     }
     if (ptr === 0) {
       const mb = (n: number): string => `${(n / MiB).toFixed(1)} MiB`
-      const advice = this.findEngine() === null
-        ? '`await` once per iteration so that the collector can run, or wrap the iteration in `scope(() => …)`'
-        : 'keep fewer tensors alive, or wrap iterations in `scope(() => …)`'
+      const advice =
+        this.findEngine() === null
+          ? '`await` once per iteration so that the collector can run, or wrap the iteration in `scope(() => …)`'
+          : 'keep fewer tensors alive, or wrap iterations in `scope(() => …)`'
       throw new MemoryError(
         `out of memory: ${mb(bytes)} asked for, ${mb(this.heap.used)} live of at most ${mb(this.heap.memory.limit)}; ${advice}`,
       )
@@ -261,7 +262,8 @@ export class Collector {
     for (const entry of kept) {
       const region = entry.live!
       entry.live = null
-      if (region.members === null || region === this.refugeRegion || this.current.includes(region) || !this.evacuate(region)) this.regions.push(entry)
+      if (region.members === null || region === this.refugeRegion || this.current.includes(region) || !this.evacuate(region))
+        this.regions.push(entry)
     }
   }
 

@@ -134,7 +134,8 @@ export interface MemoryOptions {
 export function configureMemory(options: MemoryOptions): void {
   const c = collector()
   if (options.budget !== undefined) {
-    if (!(options.budget >= 1048576)) throw new ArgumentError(`configureMemory: budget must be at least 1048576 bytes, got ${options.budget}`)
+    if (!(options.budget >= 1048576))
+      throw new ArgumentError(`configureMemory: budget must be at least 1048576 bytes, got ${options.budget}`)
     c.setBudget(options.budget)
   }
   if (options.stress !== undefined) {

@@ -5,7 +5,16 @@ export { dropout } from '../ops/dropout.ts'
 export { elu, gelu, hardtanh, leakyRelu, logSigmoid, silu, softplus } from '../ops/functional.ts'
 export { embedding } from '../ops/indexing.ts'
 export {
-  binaryCrossEntropyWithLogits, crossEntropy, type CrossEntropyOptions, huberLoss, l1Loss, type LossOptions, mseLoss, nllLoss, type Reduction, smoothL1Loss,
+  binaryCrossEntropyWithLogits,
+  type CrossEntropyOptions,
+  crossEntropy,
+  huberLoss,
+  type LossOptions,
+  l1Loss,
+  mseLoss,
+  nllLoss,
+  type Reduction,
+  smoothL1Loss,
 } from '../ops/loss.ts'
 export { batchNorm, layerNorm } from '../ops/normalization.ts'
 export { linear } from '../ops/product.ts'

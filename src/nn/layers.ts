@@ -9,7 +9,13 @@ import { buffer, parameter } from './parameter.ts'
 
 /** Uniform in ±bound. */
 function uniform(shape: readonly number[], bound: number): Tensor {
-  return noGrad(() => parameter(rand(shape).mul(2 * bound).sub(bound)))
+  return noGrad(() =>
+    parameter(
+      rand(shape)
+        .mul(2 * bound)
+        .sub(bound),
+    ),
+  )
 }
 
 /** x·Wᵀ + b, with W [out, in] and b [out] uniform in ±1/√in. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html */

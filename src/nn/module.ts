@@ -138,9 +138,13 @@ export abstract class Module {
       const given = state[name]
       if (given === undefined) continue
       if (!isTensor(given)) problems.push(`"${name}" is not a tensor. `)
-      else if (!sameShape(given.layout.shape, t.shape)) problems.push(`size mismatch for ${name}: copying a param with shape ${show(given.layout.shape)} from checkpoint, the shape in current model is ${show(t.shape)}.`)
+      else if (!sameShape(given.layout.shape, t.shape))
+        problems.push(
+          `size mismatch for ${name}: copying a param with shape ${show(given.layout.shape)} from checkpoint, the shape in current model is ${show(t.shape)}.`,
+        )
     }
-    if (problems.length > 0) throw new AutogradError(`Error(s) in loading state_dict for ${this.constructor.name}:\n\t${problems.join('\n\t')}`)
+    if (problems.length > 0)
+      throw new AutogradError(`Error(s) in loading state_dict for ${this.constructor.name}:\n\t${problems.join('\n\t')}`)
     noGrad(() => {
       for (const [name, t] of own) if (state[name] !== undefined) t.copy_(state[name])
     })

@@ -20,7 +20,10 @@ function persistent(data: Tensor): Tensor {
  */
 export function parameter(data: Tensor, requiresGrad = true): Tensor {
   expectTensor('Parameter', data, 'argument 0')
-  if (requiresGrad && !data.dt.floating) throw new DTypeError(`Parameter: Only Tensors of floating point and complex dtype can require gradients, got ${data.dtype}`, { dtypes: [data.dtype] })
+  if (requiresGrad && !data.dt.floating)
+    throw new DTypeError(`Parameter: Only Tensors of floating point and complex dtype can require gradients, got ${data.dtype}`, {
+      dtypes: [data.dtype],
+    })
   const t = persistent(data)
   if (requiresGrad) t.requiresGrad_()
   parameters.add(t)
@@ -28,9 +31,15 @@ export function parameter(data: Tensor, requiresGrad = true): Tensor {
 }
 
 /** `new Parameter(tensor)`: the same as `parameter(tensor)`. */
-export const Parameter: new (data: Tensor, requiresGrad?: boolean) => Tensor = /* @__PURE__ */ (function Parameter(data: Tensor, requiresGrad = true): Tensor {
+export const Parameter: new (data: Tensor, requiresGrad?: boolean) => Tensor = /* @__PURE__ */ function Parameter(
+  data: Tensor,
+  requiresGrad = true,
+): Tensor {
   return parameter(data, requiresGrad)
-}) as unknown as new (data: Tensor, requiresGrad?: boolean) => Tensor
+} as unknown as new (
+  data: Tensor,
+  requiresGrad?: boolean,
+) => Tensor
 
 /** A copy of `data` that modules save in their state but don't train. */
 export function buffer(data: Tensor): Tensor {

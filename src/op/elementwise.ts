@@ -2,18 +2,21 @@
  * Elementwise operations: a record states the value as a scalar expression and one derivative rule per input; kernels,
  * saves, reverse mode of every order, forward mode, batching and in-place forms are derived here.
  */
-import { type Arith, type ComputeType, computeType, input, type Operand, Program, Scalar, scalar } from '../backend/scalar.ts'
-import { defaultInfo, type DTypeInfo, dtypes, promoteScalar, promoteTensors } from '../dtype.ts'
-import { ArgumentError, DTypeError, ShapeError, show } from '../errors.ts'
+
 import type { Task } from '../autograd/engine.ts'
 import { type Level, lower, topLevel, wrap } from '../autograd/levels.ts'
 import { modes, raiseTrouble } from '../autograd/modes.ts'
 import { freed, Node, type Saved, SavedTensor } from '../autograd/node.ts'
 import { attach, bump, checkInPlace, edgeOf, needs, rebase } from '../autograd/record.ts'
+import { type Arith, type ComputeType, computeType, input, type Operand, Program, type Scalar, scalar } from '../backend/scalar.ts'
+import { type DTypeInfo, defaultInfo, dtypes, promoteScalar, promoteTensors } from '../dtype.ts'
+import { ArgumentError, DTypeError, ShapeError, show } from '../errors.ts'
 import { cloneContiguous, type Kernel, kernel, run, run1, run2, runInto, type Scalars } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { broadcast, sameShape } from '../shape.ts'
 import { type ArrayLike, refuse, TensorCore } from '../tensor.ts'
+import { refuseOverlap } from './overlap.ts'
+import { collectInputs, countScalars, renumber } from './trace.ts'
 
 /**
  * What a rule may read: the inputs a, b, c, the output y, and the scalars s. An input that was given as a JS number is
@@ -77,7 +80,14 @@ export class ElementwiseOp {
   }
 
   /** `scalarMask`: bit i set if input i is a JS number. Inputs come first among the scalars, in order. */
-  private kernelFor(result: DTypeInfo, compute: ComputeType, scalarMask: number, a: DTypeInfo | null, b: DTypeInfo | null, c: DTypeInfo | null): Kernel {
+  private kernelFor(
+    result: DTypeInfo,
+    compute: ComputeType,
+    scalarMask: number,
+    a: DTypeInfo | null,
+    b: DTypeInfo | null,
+    c: DTypeInfo | null,
+  ): Kernel {
     const computeCode = compute === 'int32' ? 0 : compute === 'float32' ? 1 : 2
     const key = ((((scalarMask * 8 + (a?.code ?? 7)) * 8 + (b?.code ?? 7)) * 8 + (c?.code ?? 7)) * 8 + result.code) * 4 + computeCode
     let hit = this.forwards.get(key)
@@ -91,7 +101,13 @@ export class ElementwiseOp {
         return input(ins.length - 1)
       })
       for (let i = 0; i < (this.record.scalars ?? 0); i++) values.push(scalar(s++))
-      const program = new Program([this.record.value(...values)], [result.name], ins.map((d) => d.name), s, compute)
+      const program = new Program(
+        [this.record.value(...values)],
+        [result.name],
+        ins.map((d) => d.name),
+        s,
+        compute,
+      )
       this.forwards.set(key, (hit = kernel(program)))
     }
     return hit
@@ -134,7 +150,8 @@ export class ElementwiseOp {
       const same = a.dt === b.dt ? this.binaryKernels[a.dt.code] : undefined
       const k = same ?? this.binaryKernel(a, b)
       const y = run2(k, a, b, s, a.storage.owner ?? b.storage.owner)
-      if (modes.grad && this.differentiable && (a.rg || b.rg || a.viewMeta !== null || b.viewMeta !== null)) this.track(y, a, b, null, s, 0, null)
+      if (modes.grad && this.differentiable && (a.rg || b.rg || a.viewMeta !== null || b.viewMeta !== null))
+        this.track(y, a, b, null, s, 0, null)
       return y
     }
     return this.callScalar(a, b, s)
@@ -162,7 +179,8 @@ export class ElementwiseOp {
     const k = this.kernelFor(result, this.computeOf(promoted, result), mask, first ? t.dt : null, first ? null : t.dt, null)
     const all = s === null ? [Number(v)] : [Number(v), ...s]
     const y = run1(k, t, all, t.storage.owner)
-    if (modes.grad && this.differentiable && (t.rg || t.viewMeta !== null)) this.track(y, first ? t : null, first ? null : t, null, all, mask, null)
+    if (modes.grad && this.differentiable && (t.rg || t.viewMeta !== null))
+      this.track(y, first ? t : null, first ? null : t, null, all, mask, null)
     return y
   }
 
@@ -216,7 +234,15 @@ export class ElementwiseOp {
   }
 
   /** Records a call, if an input needs gradients. `level` null: the plain tape. */
-  private track(y: TensorCore, a: TensorCore | null, b: TensorCore | null, c: TensorCore | null, s: Scalars, scalarMask: number, level: Level | null): void {
+  private track(
+    y: TensorCore,
+    a: TensorCore | null,
+    b: TensorCore | null,
+    c: TensorCore | null,
+    s: Scalars,
+    scalarMask: number,
+    level: Level | null,
+  ): void {
     if (y.dt.category !== 2) return
     const ea = a === null ? null : edgeOf(a, level)
     const eb = b === null ? null : edgeOf(b, level)
@@ -227,8 +253,17 @@ export class ElementwiseOp {
   }
 
   private nodeFor(
-    y: TensorCore, a: TensorCore | null, b: TensorCore | null, c: TensorCore | null,
-    ea: Node | null, eb: Node | null, ec: Node | null, s: Scalars, scalarMask: number, wants: number, level: Level | null,
+    y: TensorCore,
+    a: TensorCore | null,
+    b: TensorCore | null,
+    c: TensorCore | null,
+    ea: Node | null,
+    eb: Node | null,
+    ec: Node | null,
+    s: Scalars,
+    scalarMask: number,
+    wants: number,
+    level: Level | null,
   ): ElementwiseNode {
     const edges = this.arity === 1 ? [ea] : this.arity === 2 ? [ea, eb] : [ea, eb, ec]
     const na = ea === null ? 0 : a!.outputNr
@@ -298,7 +333,15 @@ export class ElementwiseOp {
       const wide = types.some((t) => t.name === 'float64') || out.name === 'float64'
       const compute = wide ? 'float64' : 'float32'
       const s = (this.record.scalars ?? 0) + 3
-      hit = kernel(new Program([plan.expression], [out.name], types.map((t) => t.name), countScalars(plan.expression, s), compute))
+      hit = kernel(
+        new Program(
+          [plan.expression],
+          [out.name],
+          types.map((t) => t.name),
+          countScalars(plan.expression, s),
+          compute,
+        ),
+      )
       plan.kernels.set(key, hit)
     }
     return hit
@@ -308,7 +351,11 @@ export class ElementwiseOp {
 
   private again(args: readonly unknown[], s: Scalars): TensorCore {
     const x = args as (TensorCore | number)[]
-    return this.arity === 1 ? this.call1(x[0] as TensorCore, s) : this.arity === 2 ? this.call2(x[0]!, x[1]!, s) : this.call3(x[0]!, x[1]!, x[2]!, s)
+    return this.arity === 1
+      ? this.call1(x[0] as TensorCore, s)
+      : this.arity === 2
+        ? this.call2(x[0]!, x[1]!, s)
+        : this.call3(x[0]!, x[1]!, x[2]!, s)
   }
 
   private atLevel(args: readonly (TensorCore | number | boolean)[], s: Scalars): TensorCore {
@@ -367,7 +414,10 @@ export class ElementwiseOp {
     const name = `${this.name}_`
     if (!(a instanceof TensorCore)) throw refuse(name, a, 'argument 0')
     if (modes.trouble !== null) raiseTrouble()
-    if (topLevel([a, ...rest]) !== null) throw new ArgumentError(`${name}: in-place operations on tensors inside a transform are not supported; use ${this.name}`, { op: name })
+    if (topLevel([a, ...rest]) !== null)
+      throw new ArgumentError(`${name}: in-place operations on tensors inside a transform are not supported; use ${this.name}`, {
+        op: name,
+      })
     const args: (TensorCore | number | boolean)[] = [a, ...rest]
     let scalarMask = 0
     const numbers: number[] = []
@@ -382,12 +432,18 @@ export class ElementwiseOp {
     let shape = a.layout.shape
     for (const t of tensors) shape = broadcast(shape, t.layout.shape, name)
     if (!sameShape(shape, a.layout.shape)) {
-      throw new ShapeError(`${name}: output with shape ${show(a.layout.shape)} doesn't match the broadcast shape ${show(shape)}`, { op: name, shapes: [a.layout.shape, shape] })
+      throw new ShapeError(`${name}: output with shape ${show(a.layout.shape)} doesn't match the broadcast shape ${show(shape)}`, {
+        op: name,
+        shapes: [a.layout.shape, shape],
+      })
     }
     const promoted = this.promoteAll(args)
     const result = this.resultOf(promoted)
     if (result.category > a.dt.category) {
-      throw new DTypeError(`${name}: result type ${result.name} can't be cast to the desired output type ${a.dt.name}; use ${this.name} instead`, { op: name, dtypes: [result.name, a.dt.name] })
+      throw new DTypeError(
+        `${name}: result type ${result.name} can't be cast to the desired output type ${a.dt.name}; use ${this.name} instead`,
+        { op: name, dtypes: [result.name, a.dt.name] },
+      )
     }
     const recording = modes.grad && this.differentiable && a.dt.category === 2 && tensors.some((t) => needs(t, null))
     checkInPlace(name, a, recording)
@@ -420,49 +476,6 @@ function copyOf(a: TensorCore): TensorCore {
   copy.outputNr = a.outputNr
   copy.rg = a.rg
   return copy
-}
-
-/** Refuses destinations whose elements share places, and operands that overlap the destination without being it. */
-export function refuseOverlap(op: string, a: TensorCore, others: readonly TensorCore[]): void {
-  if (a.layout.overlapping) {
-    throw new ArgumentError(`${op}: unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor before performing the operation.`, { op })
-  }
-  for (const b of others) {
-    if (b.storage !== a.storage || b.layout === a.layout) continue
-    if (b.layout.offset === a.layout.offset && sameShape(b.layout.shape, a.layout.shape) && sameShape(b.layout.strides, a.layout.strides)) continue
-    if (b.layout.offset < a.layout.end && a.layout.offset < b.layout.end) {
-      throw new ArgumentError(`${op}: unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. Please clone() the tensor before performing the operation.`, { op })
-    }
-  }
-}
-
-function collectInputs(e: Scalar, into: Set<number>, seen: Set<Scalar> = new Set()): void {
-  if (seen.has(e)) return
-  seen.add(e)
-  if (e.op === 'input') into.add(e.value)
-  for (const a of e.args) collectInputs(a, into, seen)
-}
-
-function renumber(e: Scalar, place: ReadonlyMap<number, number>, done: Map<Scalar, Scalar>): Scalar {
-  const hit = done.get(e)
-  if (hit !== undefined) return hit
-  const made = e.op === 'input' ? input(place.get(e.value) ?? 0) : e.args.length === 0 ? e : Scalar.make(e.op, e.args.map((a) => renumber(a, place, done)), e.value)
-  done.set(e, made)
-  return made
-}
-
-/** One more than the highest scalar an expression reads, at most `limit`. */
-function countScalars(e: Scalar, limit: number): number {
-  let n = 0
-  const seen = new Set<Scalar>()
-  const visit = (x: Scalar): void => {
-    if (seen.has(x)) return
-    seen.add(x)
-    if (x.op === 'scalar') n = Math.max(n, x.value + 1)
-    x.args.forEach(visit)
-  }
-  visit(e)
-  return Math.min(n, limit)
 }
 
 /** A recorded elementwise operation. */
@@ -523,7 +536,11 @@ export class ElementwiseNode extends Node {
       more.check(this)
       ins.push(more)
     }
-    const k = this.op.backward(plan, ins.map((x) => x.dt), to)
+    const k = this.op.backward(
+      plan,
+      ins.map((x) => x.dt),
+      to,
+    )
     return run(k, ins, take(this.s, k), task.area)
   }
 
@@ -544,6 +561,10 @@ export class ElementwiseNode extends Node {
     return [this.a, this.b, this.c, this.y].flatMap((value, i) => (value === null ? [] : [{ name: i < Y ? `in${i}` : 'out0', value }]))
   }
 
+  override resaveOutput(t: TensorCore, by: Node): void {
+    if (this.y !== null) this.y = SavedTensor.output(t, by)
+  }
+
   override release(): void {
     this.a = this.b = this.c = this.y = null
   }
@@ -552,49 +573,4 @@ export class ElementwiseNode extends Node {
 function take(s: Scalars, k: Kernel): Scalars {
   const n = k.program.scalars
   return n === 0 || s === null ? null : s.length === n ? s : s.slice(0, n)
-}
-
-/** Operations as functions carry their record, for methods, in-place forms, `fuse` and tests. */
-export interface HasOp {
-  readonly op: ElementwiseOp
-}
-/** An elementwise function of one tensor. */
-export type Unary = ((x: Tensor) => Tensor) & HasOp
-/** An elementwise function of two operands, broadcast together. */
-export type Binary = ((a: Tensor, b: TensorOrNumber) => Tensor) & HasOp
-/** An elementwise function of three operands, broadcast together. */
-export type Ternary = ((a: Tensor, b: TensorOrNumber, c: TensorOrNumber) => Tensor) & HasOp
-
-/** Declares an elementwise operation of one tensor. */
-// @__NO_SIDE_EFFECTS__
-export function unary(name: string, record: ElementwiseRecord): Unary {
-  const op = new ElementwiseOp(name, 1, record)
-  return Object.assign((x: Tensor): Tensor => op.call1(x, null) as Tensor, { op })
-}
-
-/** Declares an elementwise operation of two operands. */
-// @__NO_SIDE_EFFECTS__
-export function binary(name: string, record: ElementwiseRecord): Binary {
-  const op = new ElementwiseOp(name, 2, record)
-  return Object.assign((a: Tensor, b: TensorOrNumber): Tensor => op.call2(a, b, null) as Tensor, { op })
-}
-
-/** Declares an elementwise operation of three operands. */
-// @__NO_SIDE_EFFECTS__
-export function ternary(name: string, record: ElementwiseRecord): Ternary {
-  const op = new ElementwiseOp(name, 3, record)
-  return Object.assign((a: Tensor, b: TensorOrNumber, c: TensorOrNumber): Tensor => op.call3(a, b, c, null) as Tensor, { op })
-}
-
-/** An elementwise function of one tensor and parameters. */
-export type Parametric<A extends unknown[]> = ((x: Tensor, ...args: A) => Tensor) & HasOp & { readonly inPlace: (x: Tensor, ...args: A) => Tensor }
-
-/** Declares an elementwise operation of one tensor with parameters; `scalars` turns them into run-time scalars. */
-// @__NO_SIDE_EFFECTS__
-export function parametric<A extends unknown[]>(name: string, record: ElementwiseRecord, scalars: (...args: A) => readonly number[]): Parametric<A> {
-  const op = new ElementwiseOp(name, 1, record)
-  return Object.assign((x: Tensor, ...args: A): Tensor => op.call1(x, scalars(...args)) as Tensor, {
-    op,
-    inPlace: (x: Tensor, ...args: A): Tensor => op.inPlace(x, [], scalars(...args)) as Tensor,
-  })
 }

@@ -11,7 +11,7 @@ import { differentiate } from '../autograd/run.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import type { Owner } from '../memory/storage.ts'
-import { sameShape, type Shape } from '../shape.ts'
+import { type Shape, sameShape } from '../shape.ts'
 import { empty, refuse, TensorCore } from '../tensor.ts'
 
 /** In a rule's `reads`: output k of the operation, as `OUT - k`. Inputs are 0, 1, … */
@@ -107,7 +107,14 @@ export class GeneralOp<P> {
   }
 
   private markViews(of: TensorCore, y: TensorCore | TensorCore[], creation: Creation): void {
-    const kind: Creation = creation === 'default' || !modes.grad ? (modes.inference ? 'inference' : modes.grad || !(of.rg || of.viewMeta?.base.rg) ? creation : 'noGrad') : creation
+    const kind: Creation =
+      creation === 'default' || !modes.grad
+        ? modes.inference
+          ? 'inference'
+          : modes.grad || !(of.rg || of.viewMeta?.base.rg)
+            ? creation
+            : 'noGrad'
+        : creation
     if (Array.isArray(y)) for (const v of y) asView(v, of, kind)
     else if (y !== of) asView(y, of, kind)
   }
@@ -160,13 +167,23 @@ export class GeneralOp<P> {
     const list = (r: TensorCore | TensorCore[]): Tensor[] => (Array.isArray(r) ? r : [r]) as Tensor[]
     const usable = t.map((ti, i) => (this.rule(i) === null ? null : ti))
     if (jvp === 'linear') {
-      return list(this.call(x.map((xi, i) => (this.rule(i) === null ? xi : (usable[i] ?? (xi as Tensor).mul(0).detach()))), p))
+      return list(
+        this.call(
+          x.map((xi, i) => (this.rule(i) === null ? xi : (usable[i] ?? (xi as Tensor).mul(0).detach()))),
+          p,
+        ),
+      )
     }
     if (jvp === 'multilinear') {
       let sum: Tensor[] | null = null
       usable.forEach((ti, i) => {
         if (ti === null) return
-        const term = list(this.call(x.map((xi, j) => (j === i ? ti : xi)), p))
+        const term = list(
+          this.call(
+            x.map((xi, j) => (j === i ? ti : xi)),
+            p,
+          ),
+        )
         sum = sum === null ? term : sum.map((s, k) => s.add(term[k]!))
       })
       return sum ?? []
@@ -210,7 +227,12 @@ export class GeneralOp<P> {
     if (made !== undefined) return Array.isArray(made) ? made.map((m) => wrap(level, m)) : wrap(level, made)
     const rows: (TensorCore | TensorCore[])[] = []
     for (let b = 0; b < level.size; b++) {
-      rows.push(this.call(values.map((v, i) => (dims[i] === -1 ? v : v.select(dims[i]!, b))), p))
+      rows.push(
+        this.call(
+          values.map((v, i) => (dims[i] === -1 ? v : v.select(dims[i]!, b))),
+          p,
+        ),
+      )
     }
     const first = rows[0]!
     if (!Array.isArray(first)) return wrap(level, stackRows(rows as Tensor[]))
@@ -219,7 +241,10 @@ export class GeneralOp<P> {
 }
 
 function stackRows(rows: readonly Tensor[]): Tensor {
-  return rows[0]!.unsqueeze(0).catWith(rows.slice(1).map((r) => r.unsqueeze(0)), 0)
+  return rows[0]!.unsqueeze(0).catWith(
+    rows.slice(1).map((r) => r.unsqueeze(0)),
+    0,
+  )
 }
 
 /** Rules outside of a recorded node: everything is at hand. */
@@ -260,7 +285,15 @@ export class GeneralNode<P> extends Node implements Context<P> {
   private live = true
   private memo: { value: unknown } | null = null
 
-  constructor(op: GeneralOp<P>, edges: (Node | null)[], nrs: readonly number[] | null, ys: readonly TensorCore[], x: readonly TensorCore[], p: P, level: Level | null) {
+  constructor(
+    op: GeneralOp<P>,
+    edges: (Node | null)[],
+    nrs: readonly number[] | null,
+    ys: readonly TensorCore[],
+    x: readonly TensorCore[],
+    p: P,
+    level: Level | null,
+  ) {
     super(edges, nrs, ys[0]!.layout.shape, ys[0]!.dt)
     this.op = op
     this.p = p
@@ -273,7 +306,12 @@ export class GeneralNode<P> extends Node implements Context<P> {
         if (map.has(slot)) continue
         const t = slot >= 0 ? x[slot] : ys[OUT - slot]
         if (t === undefined) continue
-        map.set(slot, slot >= 0 || level !== null || t.dt.category !== 2 ? SavedTensor.input(level === null ? t : lower(t, level)) : saveOutput(t, this, OUT - slot))
+        map.set(
+          slot,
+          slot >= 0 || level !== null || t.dt.category !== 2
+            ? SavedTensor.input(level === null ? t : lower(t, level))
+            : saveOutput(t, this, OUT - slot),
+        )
       }
     }
   }
@@ -286,7 +324,10 @@ export class GeneralNode<P> extends Node implements Context<P> {
   private read(slot: number): Tensor {
     if (!this.live) throw freed(this)
     const s = this.saved?.get(slot)
-    if (s === undefined) throw new TypeError(`internal: ${this.name()} reads ${slot < 0 ? `output ${OUT - slot}` : `input ${slot}`}, which its rule doesn't declare`)
+    if (s === undefined)
+      throw new TypeError(
+        `internal: ${this.name()} reads ${slot < 0 ? `output ${OUT - slot}` : `input ${slot}`}, which its rule doesn't declare`,
+      )
     return s.unpack(this) as Tensor
   }
   in(i: number): Tensor {

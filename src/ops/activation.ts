@@ -1,8 +1,15 @@
 /** Activations that are also methods of tensors. */
-import { type Unary, unary } from '../op/elementwise.ts'
+import { type Unary, unary } from '../op/kinds.ts'
 
 /** 1/(1 + e^−x). @see https://docs.pytorch.org/docs/stable/generated/torch.sigmoid.html */
-export const sigmoid: Unary = /* @__PURE__ */ unary('sigmoid', { result: 'float', value: (x) => x!.sigmoid(), vjp: [(g, { y }) => g.mul(y.neg().add(1).mul(y))] })
+export const sigmoid: Unary = /* @__PURE__ */ unary('sigmoid', {
+  result: 'float',
+  value: (x) => x!.sigmoid(),
+  vjp: [(g, { y }) => g.mul(y.neg().add(1).mul(y))],
+})
 
 /** max(x, 0); the gradient at 0 is 0. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.relu.html */
-export const relu: Unary = /* @__PURE__ */ unary('relu', { value: (x) => x!.where(x!.le(0).logicalNot(), 0), vjp: [(g, { y }) => g.where(y.le(0).logicalNot(), 0)] })
+export const relu: Unary = /* @__PURE__ */ unary('relu', {
+  value: (x) => x!.where(x!.le(0).logicalNot(), 0),
+  vjp: [(g, { y }) => g.where(y.le(0).logicalNot(), 0)],
+})

@@ -1,16 +1,22 @@
 /** Arithmetic: sums, products, powers, bounds. */
+
+import type { Arith } from '../backend/scalar.ts'
 import { ArgumentError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
-import { type Binary, binary, ElementwiseOp, type HasOp, type Parametric, parametric, type Slots, type Ternary, type TensorOrNumber, ternary, type Unary, unary } from '../op/elementwise.ts'
-import type { Arith } from '../backend/scalar.ts'
+import { ElementwiseOp, type Slots, type TensorOrNumber } from '../op/elementwise.ts'
+import { type Binary, binary, type HasOp, type Parametric, parametric, type Ternary, ternary, type Unary, unary } from '../op/kinds.ts'
 import { isTensor, refuse } from '../tensor.ts'
 
 /** A binary function with options; its record for methods and in-place forms. */
-type WithOptions<O> = ((a: Tensor, b: TensorOrNumber, options?: O) => Tensor) & HasOp & { readonly inPlace: (a: Tensor, b: TensorOrNumber, options?: O) => Tensor }
+type WithOptions<O> = ((a: Tensor, b: TensorOrNumber, options?: O) => Tensor) &
+  HasOp & { readonly inPlace: (a: Tensor, b: TensorOrNumber, options?: O) => Tensor }
 
 const addOp = /* @__PURE__ */ new ElementwiseOp('add', 2, { node: 'AddBackward0', value: (a, b) => a!.add(b!), vjp: [(g) => g, (g) => g] })
 const addScaled = /* @__PURE__ */ new ElementwiseOp('add', 2, {
-  node: 'AddBackward0', scalars: 1, value: (a, b, s) => a!.add(b!.mul(s!)), vjp: [(g) => g, (g, { s }) => g.mul(s[0]!)],
+  node: 'AddBackward0',
+  scalars: 1,
+  value: (a, b, s) => a!.add(b!.mul(s!)),
+  vjp: [(g) => g, (g, { s }) => g.mul(s[0]!)],
 })
 
 /**
@@ -21,9 +27,16 @@ const addScaled = /* @__PURE__ */ new ElementwiseOp('add', 2, {
  */
 export const add: WithOptions<{ alpha?: number }> = /* @__PURE__ */ scaled(addOp, addScaled)
 
-const subOp = /* @__PURE__ */ new ElementwiseOp('sub', 2, { node: 'SubBackward0', value: (a, b) => a!.sub(b!), vjp: [(g) => g, (g) => g.neg()] })
+const subOp = /* @__PURE__ */ new ElementwiseOp('sub', 2, {
+  node: 'SubBackward0',
+  value: (a, b) => a!.sub(b!),
+  vjp: [(g) => g, (g) => g.neg()],
+})
 const subScaled = /* @__PURE__ */ new ElementwiseOp('sub', 2, {
-  node: 'SubBackward0', scalars: 1, value: (a, b, s) => a!.sub(b!.mul(s!)), vjp: [(g) => g, (g, { s }) => g.mul(s[0]!).neg()],
+  node: 'SubBackward0',
+  scalars: 1,
+  value: (a, b, s) => a!.sub(b!.mul(s!)),
+  vjp: [(g) => g, (g, { s }) => g.mul(s[0]!).neg()],
 })
 
 /**
@@ -46,10 +59,16 @@ function checkAlpha(op: string, a: Tensor, b: TensorOrNumber, alpha: number | un
 function scaled(plain: ElementwiseOp, withAlpha: ElementwiseOp): WithOptions<{ alpha?: number }> {
   const call = (a: Tensor, b: TensorOrNumber, options?: { alpha?: number }): Tensor => {
     checkAlpha(plain.name, a, b, options?.alpha)
-    return (options === undefined || options.alpha === undefined || options.alpha === 1 ? plain.call2(a, b, null) : withAlpha.call2(a, b, [options.alpha])) as Tensor
+    return (
+      options === undefined || options.alpha === undefined || options.alpha === 1
+        ? plain.call2(a, b, null)
+        : withAlpha.call2(a, b, [options.alpha])
+    ) as Tensor
   }
   const inPlace = (a: Tensor, b: TensorOrNumber, options?: { alpha?: number }): Tensor =>
-    (options?.alpha === undefined || options.alpha === 1 ? plain.inPlace(a, [b], null) : withAlpha.inPlace(a, [b], [options.alpha])) as Tensor
+    (options?.alpha === undefined || options.alpha === 1
+      ? plain.inPlace(a, [b], null)
+      : withAlpha.inPlace(a, [b], [options.alpha])) as Tensor
   return Object.assign(call, { op: plain, inPlace })
 }
 
@@ -72,8 +91,16 @@ const divOp = /* @__PURE__ */ new ElementwiseOp('div', 2, {
 })
 const div2 = <V extends Arith<V>>(a: V, b: V): V => (typeof a === 'number' ? b.reciprocal().mul(a) : a.div(b))
 const zero = <V extends Arith<V>>(g: V): V => g.mul(0)
-const divFloor = /* @__PURE__ */ new ElementwiseOp('div', 2, { node: 'DivBackward2', value: (a, b) => a!.div(b!).floor(), vjp: [zero, zero] })
-const divTrunc = /* @__PURE__ */ new ElementwiseOp('div', 2, { node: 'DivBackward2', value: (a, b) => a!.div(b!).trunc(), vjp: [zero, zero] })
+const divFloor = /* @__PURE__ */ new ElementwiseOp('div', 2, {
+  node: 'DivBackward2',
+  value: (a, b) => a!.div(b!).floor(),
+  vjp: [zero, zero],
+})
+const divTrunc = /* @__PURE__ */ new ElementwiseOp('div', 2, {
+  node: 'DivBackward2',
+  value: (a, b) => a!.div(b!).trunc(),
+  vjp: [zero, zero],
+})
 
 const divisionBy = (mode: 'floor' | 'trunc' | undefined): ElementwiseOp => {
   if (mode === undefined || mode === null) return divOp
@@ -87,7 +114,8 @@ const divisionBy = (mode: 'floor' | 'trunc' | undefined): ElementwiseOp => {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.div.html
  */
 export const div: WithOptions<{ roundingMode?: 'floor' | 'trunc' }> = /* @__PURE__ */ Object.assign(
-  (a: Tensor, b: TensorOrNumber, options?: { roundingMode?: 'floor' | 'trunc' }): Tensor => divisionBy(options?.roundingMode).call2(a, b, null) as Tensor,
+  (a: Tensor, b: TensorOrNumber, options?: { roundingMode?: 'floor' | 'trunc' }): Tensor =>
+    divisionBy(options?.roundingMode).call2(a, b, null) as Tensor,
   {
     op: divOp,
     inPlace: (a: Tensor, b: TensorOrNumber, options?: { roundingMode?: 'floor' | 'trunc' }): Tensor =>
@@ -106,42 +134,63 @@ export const sign: Unary = /* @__PURE__ */ unary('sign', { value: (x) => x!.sign
 
 /** 1/x. @see https://docs.pytorch.org/docs/stable/generated/torch.reciprocal.html */
 export const reciprocal: Unary = /* @__PURE__ */ unary('reciprocal', {
-  result: 'float', value: (x) => x!.reciprocal(), vjp: [(g, { y }) => g.neg().mul(y.mul(y))],
+  result: 'float',
+  value: (x) => x!.reciprocal(),
+  vjp: [(g, { y }) => g.neg().mul(y.mul(y))],
 })
 
 /** x². @see https://docs.pytorch.org/docs/stable/generated/torch.square.html */
-export const square: Unary = /* @__PURE__ */ unary('square', { node: 'PowBackward0', value: (x) => x!.mul(x!), vjp: [(g, { a }) => g.mul(a.mul(2))] })
+export const square: Unary = /* @__PURE__ */ unary('square', {
+  node: 'PowBackward0',
+  value: (x) => x!.mul(x!),
+  vjp: [(g, { a }) => g.mul(a.mul(2))],
+})
 
 /** √x; the gradient at 0 is infinite. @see https://docs.pytorch.org/docs/stable/generated/torch.sqrt.html */
 export const sqrt: Unary = /* @__PURE__ */ unary('sqrt', { result: 'float', value: (x) => x!.sqrt(), vjp: [(g, { y }) => g.div(y.mul(2))] })
 
 /** 1/√x. @see https://docs.pytorch.org/docs/stable/generated/torch.rsqrt.html */
 export const rsqrt: Unary = /* @__PURE__ */ unary('rsqrt', {
-  result: 'float', value: (x) => x!.sqrt().reciprocal(), vjp: [(g, { y }) => g.mul(y.mul(y).mul(y)).mul(-0.5)],
+  result: 'float',
+  value: (x) => x!.sqrt().reciprocal(),
+  vjp: [(g, { y }) => g.mul(y.mul(y).mul(y)).mul(-0.5)],
 })
 
 // x^s for a number s. The exponents −1, ½, 1, 2, 3 and 0 have kernels of their own; every other s is a run-time scalar, so
 // different exponents share one kernel. Scalars: s, s − 1.
 const powScalar = /* @__PURE__ */ new ElementwiseOp('pow', 1, {
-  node: 'PowBackward0', scalars: 2, value: (x, s) => x!.pow(s!), vjp: [(g, { a, s }) => g.mul(a.pow(s[1]!).mul(s[0]!))],
+  node: 'PowBackward0',
+  scalars: 2,
+  value: (x, s) => x!.pow(s!),
+  vjp: [(g, { a, s }) => g.mul(a.pow(s[1]!).mul(s[0]!))],
 })
-const powZero = /* @__PURE__ */ new ElementwiseOp('pow', 1, { node: 'PowBackward0', value: (x) => x!.where(x!.eq(0), 1).mul(0).add(1).where(x!.eq(x!), 1), vjp: [zero] })
+const powZero = /* @__PURE__ */ new ElementwiseOp('pow', 1, {
+  node: 'PowBackward0',
+  value: (x) => x!.where(x!.eq(0), 1).mul(0).add(1).where(x!.eq(x!), 1),
+  vjp: [zero],
+})
 const powOne = /* @__PURE__ */ new ElementwiseOp('pow', 1, { node: 'PowBackward0', value: (x) => x!.add(0), vjp: [(g) => g.mul(1)] })
-const powTwo = /* @__PURE__ */ new ElementwiseOp('pow', 1, { node: 'PowBackward0', value: (x) => x!.mul(x!), vjp: [(g, { a }) => g.mul(a.mul(2))] })
+const powTwo = /* @__PURE__ */ new ElementwiseOp('pow', 1, {
+  node: 'PowBackward0',
+  value: (x) => x!.mul(x!),
+  vjp: [(g, { a }) => g.mul(a.mul(2))],
+})
 const powThree = /* @__PURE__ */ new ElementwiseOp('pow', 1, {
-  node: 'PowBackward0', value: (x) => x!.mul(x!).mul(x!), vjp: [(g, { a }) => g.mul(a.mul(a).mul(3))],
+  node: 'PowBackward0',
+  value: (x) => x!.mul(x!).mul(x!),
+  vjp: [(g, { a }) => g.mul(a.mul(a).mul(3))],
 })
 const powHalf = /* @__PURE__ */ new ElementwiseOp('pow', 1, {
-  node: 'PowBackward0', result: 'float', value: (x) => x!.sqrt(), vjp: [(g, { a }) => g.mul(a.pow(-0.5).mul(0.5))],
+  node: 'PowBackward0',
+  result: 'float',
+  value: (x) => x!.sqrt(),
+  vjp: [(g, { a }) => g.mul(a.pow(-0.5).mul(0.5))],
 })
 // x^t with a tensor exponent: where t is 0 the slope in x is 0; where x is 0 and t ≥ 0 the slope in t is 0.
 const powTensor = /* @__PURE__ */ new ElementwiseOp('pow', 2, {
   node: 'PowBackward1',
   value: (a, b) => a!.pow(b!),
-  vjp: [
-    (g, { a, b }) => g.mul(b.mul(powAny(a, b.sub(1)))).where(b.ne(0), 0),
-    (g, v) => exponentRule(g, v),
-  ],
+  vjp: [(g, { a, b }) => g.mul(b.mul(powAny(a, b.sub(1)))).where(b.ne(0), 0), (g, v) => exponentRule(g, v)],
 })
 function exponentRule<V extends Arith<V>>(g: V, { a, b, y }: Slots<V>): V {
   if (typeof a === 'number') {
@@ -152,7 +201,10 @@ function exponentRule<V extends Arith<V>>(g: V, { a, b, y }: Slots<V>): V {
 const powAny = <V extends Arith<V>>(a: V, b: V): V => a.pow(b)
 // s^t for a number s; scalars: s, ln s.
 const powBase = /* @__PURE__ */ new ElementwiseOp('pow', 1, {
-  node: 'PowBackward1', scalars: 2, value: (x, s) => s!.pow(x!), vjp: [(g, { a, y, s }) => g.mul(y.mul(s[1]!)).where(baseIsZero(a, s[0]!), 0)],
+  node: 'PowBackward1',
+  scalars: 2,
+  value: (x, s) => s!.pow(x!),
+  vjp: [(g, { a, y, s }) => g.mul(y.mul(s[1]!)).where(baseIsZero(a, s[0]!), 0)],
 })
 const baseIsZero = <V extends Arith<V>>(a: V, s: V | number): V => a.mul(0).add(s).ne(0).logicalOr(a.lt(0))
 
@@ -186,17 +238,15 @@ function power(a: TensorOrNumber, b: TensorOrNumber): Tensor {
  * a to the power b; either may be a JS number.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.pow.html
  */
-export const pow: ((a: Tensor, b: TensorOrNumber) => Tensor) & HasOp & { readonly inPlace: (a: Tensor, b: TensorOrNumber) => Tensor } = /* @__PURE__ */ Object.assign(
-  power as (a: Tensor, b: TensorOrNumber) => Tensor,
-  {
+export const pow: ((a: Tensor, b: TensorOrNumber) => Tensor) & HasOp & { readonly inPlace: (a: Tensor, b: TensorOrNumber) => Tensor } =
+  /* @__PURE__ */ Object.assign(power as (a: Tensor, b: TensorOrNumber) => Tensor, {
     op: powTensor,
     inPlace: (a: Tensor, b: TensorOrNumber): Tensor => {
       if (typeof b !== 'number') return powTensor.inPlace(a, [b], null) as Tensor
       const { op, s } = powerOf(b, a.dt.category !== 2)
       return op.inPlace(a, [], s) as Tensor
     },
-  },
-)
+  })
 
 /** The smaller of a and b; NaN wins; ties share the gradient. @see https://docs.pytorch.org/docs/stable/generated/torch.minimum.html */
 export const minimum: Binary = /* @__PURE__ */ binary('minimum', {
@@ -230,28 +280,40 @@ export const lerp: Ternary = /* @__PURE__ */ ternary('lerp', {
   node: 'LerpBackward0',
   // From the nearer end, so that both ends are met exactly.
   value: (a, b, w) => a!.add(w!.mul(b!.sub(a!))).where(w!.abs().lt(0.5), b!.sub(b!.sub(a!).mul(w!.neg().add(1)))),
-  vjp: [(g, { c }) => (typeof c === 'number' ? g.mul(1 - c) : g.mul(c.neg().add(1))), (g, { c }) => g.mul(c), (g, { a, b }) => g.mul(diff(a, b))],
+  vjp: [
+    (g, { c }) => (typeof c === 'number' ? g.mul(1 - c) : g.mul(c.neg().add(1))),
+    (g, { c }) => g.mul(c),
+    (g, { a, b }) => g.mul(diff(a, b)),
+  ],
 })
 const diff = <V extends Arith<V>>(a: V, b: V): V => (typeof b === 'number' ? a.sub(b).neg() : b.sub(a))
 
 const addcmulOp = /* @__PURE__ */ new ElementwiseOp('addcmul', 3, {
-  node: 'AddcmulBackward0', scalars: 1,
+  node: 'AddcmulBackward0',
+  scalars: 1,
   value: (x, a, b, s) => x!.add(a!.mul(b!).mul(s!)),
   vjp: [(g) => g, (g, { c, s }) => g.mul(c).mul(s[0]!), (g, { b, s }) => g.mul(b).mul(s[0]!)],
 })
-type Fused = ((x: Tensor, a: Tensor, b: Tensor, options?: { value?: number }) => Tensor) & HasOp & { readonly inPlace: (x: Tensor, a: Tensor, b: Tensor, options?: { value?: number }) => Tensor }
+type Fused = ((x: Tensor, a: Tensor, b: Tensor, options?: { value?: number }) => Tensor) &
+  HasOp & { readonly inPlace: (x: Tensor, a: Tensor, b: Tensor, options?: { value?: number }) => Tensor }
 // @__NO_SIDE_EFFECTS__
 function fused(op: ElementwiseOp): Fused {
-  return Object.assign((x: Tensor, a: Tensor, b: Tensor, options?: { value?: number }): Tensor => op.call3(x, a, b, [options?.value ?? 1]) as Tensor, {
-    op, inPlace: (x: Tensor, a: Tensor, b: Tensor, options?: { value?: number }): Tensor => op.inPlace(x, [a, b], [options?.value ?? 1]) as Tensor,
-  })
+  return Object.assign(
+    (x: Tensor, a: Tensor, b: Tensor, options?: { value?: number }): Tensor => op.call3(x, a, b, [options?.value ?? 1]) as Tensor,
+    {
+      op,
+      inPlace: (x: Tensor, a: Tensor, b: Tensor, options?: { value?: number }): Tensor =>
+        op.inPlace(x, [a, b], [options?.value ?? 1]) as Tensor,
+    },
+  )
 }
 
 /** x + value·a·b. @see https://docs.pytorch.org/docs/stable/generated/torch.addcmul.html */
 export const addcmul: Fused = /* @__PURE__ */ fused(addcmulOp)
 
 const addcdivOp = /* @__PURE__ */ new ElementwiseOp('addcdiv', 3, {
-  node: 'AddcdivBackward0', scalars: 1,
+  node: 'AddcdivBackward0',
+  scalars: 1,
   value: (x, a, b, s) => x!.add(a!.div(b!).mul(s!)),
   vjp: [(g) => g, (g, { c, s }) => g.mul(s[0]!).div(c), (g, { b, c, s }) => g.neg().mul(s[0]!).mul(b.div(c)).div(c)],
 })
@@ -274,13 +336,14 @@ const inside = <V extends Arith<V>>(a: V, low: V | number, high: V | number): V 
 export const clamp: Parametric<[bounds: Bounds]> = /* @__PURE__ */ parametric(
   'clamp',
   {
-    node: 'ClampBackward1', scalars: 2,
+    node: 'ClampBackward1',
+    scalars: 2,
     value: (x, low, high) => x!.maximum(low!).minimum(high!),
     vjp: [(g, { a, s }) => g.where(inside(a, s[0]!, s[1]!), 0)],
   },
   (bounds: Bounds) => {
-    if (bounds?.min === undefined && bounds?.max === undefined) throw new ArgumentError('clamp: At least one of min or max must not be undefined', { op: 'clamp' })
+    if (bounds?.min === undefined && bounds?.max === undefined)
+      throw new ArgumentError('clamp: At least one of min or max must not be undefined', { op: 'clamp' })
     return [bounds.min ?? Number.NEGATIVE_INFINITY, bounds.max ?? Number.POSITIVE_INFINITY]
   },
 )
-

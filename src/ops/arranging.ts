@@ -4,7 +4,7 @@ import { ArgumentError, ShapeError, show } from '../errors.ts'
 import { copyInto, fillWith } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
-import { general, type GeneralOp, vjp } from '../op/general.ts'
+import { type GeneralOp, general, vjp } from '../op/general.ts'
 import { wrapDim, wrapDims } from '../shape.ts'
 import { empty, expectTensor, TensorCore } from '../tensor.ts'
 import { catWith } from './joining.ts'
@@ -45,7 +45,8 @@ export function roll(x: Tensor, shifts: number | readonly number[], dims?: numbe
   const by = typeof shifts === 'number' ? [shifts] : shifts
   if (dims === undefined) return roll(x.flatten(), by[0]!, 0).reshape(x.shape)
   const along = typeof dims === 'number' ? [dims] : dims
-  if (by.length !== along.length) throw new ArgumentError(`roll: shifts and dimensions must align. shifts: ${by.length}, dims: ${along.length}`, { op: 'roll' })
+  if (by.length !== along.length)
+    throw new ArgumentError(`roll: shifts and dimensions must align. shifts: ${by.length}, dims: ${along.length}`, { op: 'roll' })
   let y = x
   along.forEach((dim, i) => {
     const d = wrapDim(dim, x.layout.rank, 'roll')
@@ -61,7 +62,11 @@ export function repeat(x: Tensor, sizes: readonly number[] | number, ...rest: nu
   expectTensor('repeat', x, 'argument 0')
   const times = typeof sizes === 'number' ? [sizes, ...rest] : sizes
   const lead = times.length - x.layout.rank
-  if (lead < 0) throw new ShapeError(`repeat: Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor: ${show(times)} for ${show(x.shape)}`, { op: 'repeat' })
+  if (lead < 0)
+    throw new ShapeError(
+      `repeat: Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor: ${show(times)} for ${show(x.shape)}`,
+      { op: 'repeat' },
+    )
   const shape = [...new Array<number>(lead).fill(1), ...x.shape]
   // [a, b] → [1, a, 1, b] → [r, a, s, b] → [r·a, s·b]
   const spread = x.reshape(shape.flatMap((n) => [1, n])).expand(shape.flatMap((n, i) => [times[i]!, n]))
@@ -70,7 +75,10 @@ export function repeat(x: Tensor, sizes: readonly number[] | number, ...rest: nu
 
 /** A mask of the last two dims: true where column − row satisfies the side. */
 function triangle(x: Tensor, diagonal: number, lower: boolean): Tensor {
-  if (x.layout.rank < 2) throw new ShapeError(`${lower ? 'tril' : 'triu'}: input tensor must have at least 2 dimensions, got ${show(x.shape)}`, { shapes: [x.shape] })
+  if (x.layout.rank < 2)
+    throw new ShapeError(`${lower ? 'tril' : 'triu'}: input tensor must have at least 2 dimensions, got ${show(x.shape)}`, {
+      shapes: [x.shape],
+    })
   const [rows, columns] = x.shape.slice(-2) as [number, number]
   const mask = empty(Layout.of([rows, columns]), MASK, null)
   fillWith(mask, 0)
@@ -79,7 +87,11 @@ function triangle(x: Tensor, diagonal: number, lower: boolean): Tensor {
   for (let r = 0; r < rows; r++) {
     const start = lower ? 0 : Math.max(0, Math.min(columns, r + diagonal))
     const end = lower ? Math.max(0, Math.min(columns, r + diagonal + 1)) : columns
-    if (end > start) copyInto({ storage: mask.storage, dt: MASK, layout: mask.layout.slice(0, r, 1).slice(1, start, end - start) }, { storage: ones.storage, dt: MASK, layout: ones.layout.expand([1, end - start]) })
+    if (end > start)
+      copyInto(
+        { storage: mask.storage, dt: MASK, layout: mask.layout.slice(0, r, 1).slice(1, start, end - start) },
+        { storage: ones.storage, dt: MASK, layout: ones.layout.expand([1, end - start]) },
+      )
   }
   return mask as Tensor
 }
@@ -132,14 +144,22 @@ const padOp: GeneralOp<{ before: number[]; after: number[]; value: number }> = /
  */
 export function pad(x: Tensor, padding: readonly number[], options: { readonly mode?: 'constant'; readonly value?: number } = {}): Tensor {
   expectTensor('pad', x, 'argument 0')
-  if (padding.length % 2 !== 0 || padding.length > 2 * x.layout.rank) throw new ArgumentError(`pad: Padding length should be less than or equal to two times the input dimension, and even; got ${show(padding)} for ${show(x.shape)}`, { op: 'pad' })
+  if (padding.length % 2 !== 0 || padding.length > 2 * x.layout.rank)
+    throw new ArgumentError(
+      `pad: Padding length should be less than or equal to two times the input dimension, and even; got ${show(padding)} for ${show(x.shape)}`,
+      { op: 'pad' },
+    )
   const before = new Array<number>(x.layout.rank).fill(0)
   const after = new Array<number>(x.layout.rank).fill(0)
   for (let i = 0; i < padding.length / 2; i++) {
     const d = x.layout.rank - 1 - i
     before[d] = padding[2 * i]!
     after[d] = padding[2 * i + 1]!
-    if (x.shape[d]! + before[d]! + after[d]! < 0) throw new ShapeError(`pad: The input size ${x.shape[d]}, plus negative padding ${before[d]} and ${after[d]} resulted in a negative output size`, { op: 'pad', shapes: [x.shape] })
+    if (x.shape[d]! + before[d]! + after[d]! < 0)
+      throw new ShapeError(
+        `pad: The input size ${x.shape[d]}, plus negative padding ${before[d]} and ${after[d]} resulted in a negative output size`,
+        { op: 'pad', shapes: [x.shape] },
+      )
   }
   return padOp.one([x], { before, after, value: options.value ?? 0 })
 }

@@ -1,5 +1,5 @@
 /** Comparison and logic: results are bool and never require gradients. */
-import { type Binary, binary, type Unary, unary } from '../op/elementwise.ts'
+import { type Binary, binary, type Unary, unary } from '../op/kinds.ts'
 
 /** a < b. @see https://docs.pytorch.org/docs/stable/generated/torch.lt.html */
 export const lt: Binary = /* @__PURE__ */ binary('lt', { result: 'bool', value: (a, b) => a!.lt(b!) })
@@ -24,6 +24,9 @@ export const logicalNot: Unary = /* @__PURE__ */ unary('logicalNot', { result: '
 /** Not a number. @see https://docs.pytorch.org/docs/stable/generated/torch.isnan.html */
 export const isnan: Unary = /* @__PURE__ */ unary('isnan', { result: 'bool', value: (x) => x!.ne(x!) })
 /** Plus or minus infinity. @see https://docs.pytorch.org/docs/stable/generated/torch.isinf.html */
-export const isinf: Unary = /* @__PURE__ */ unary('isinf', { result: 'bool', value: (x) => x!.sub(x!).ne(x!.sub(x!)).logicalAnd(x!.eq(x!)) })
+export const isinf: Unary = /* @__PURE__ */ unary('isinf', {
+  result: 'bool',
+  value: (x) => x!.sub(x!).ne(x!.sub(x!)).logicalAnd(x!.eq(x!)),
+})
 /** Neither infinite nor NaN. @see https://docs.pytorch.org/docs/stable/generated/torch.isfinite.html */
 export const isfinite: Unary = /* @__PURE__ */ unary('isfinite', { result: 'bool', value: (x) => x!.sub(x!).eq(x!.sub(x!)) })

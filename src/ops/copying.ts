@@ -1,22 +1,24 @@
 /** Copies, conversions and fills, in place and out of it. */
-import { type DType, dtypeInfo } from '../dtype.ts'
-import { ArgumentError, ShapeError, show } from '../errors.ts'
+
 import type { Task } from '../autograd/engine.ts'
 import { topLevel } from '../autograd/levels.ts'
 import { modes } from '../autograd/modes.ts'
 import { Node } from '../autograd/node.ts'
 import { bump, checkInPlace, edgeOf, needs, rebase } from '../autograd/record.ts'
+import { type DType, dtypeInfo } from '../dtype.ts'
+import { ArgumentError, ShapeError, show } from '../errors.ts'
 import { cast, cloneContiguous, copyInto, copyKernel, fillWith, full, run1, sumTo } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
-import { refuseOverlap } from '../op/elementwise.ts'
-import { general, type GeneralOp, vjp } from '../op/general.ts'
-import { expandable, sameShape, type Shape } from '../shape.ts'
+import { type GeneralOp, general, vjp } from '../op/general.ts'
+import { refuseOverlap } from '../op/overlap.ts'
+import { expandable, type Shape, sameShape } from '../shape.ts'
 import { checkValue, expectTensor, TensorCore } from '../tensor.ts'
 
 const cloneOp: GeneralOp<null> = /* @__PURE__ */ general('clone', {
   node: 'CloneBackward0',
   // Dense permuted layouts keep their strides, as torch does.
-  forward: (x, _p, owner) => (x[0]!.storage.ptr < 0 ? cloneContiguous(x[0]!, owner) : run1(copyKernel(x[0]!.dt, x[0]!.dt), x[0]!, null, owner)),
+  forward: (x, _p, owner) =>
+    x[0]!.storage.ptr < 0 ? cloneContiguous(x[0]!, owner) : run1(copyKernel(x[0]!.dt, x[0]!.dt), x[0]!, null, owner),
   vjp: [vjp([], (g) => g)],
   jvp: 'linear',
   batch: (b) => (b.dims[0] === 0 ? b.x[0]! : b.x[0]!.movedim(b.dims[0]!, 0)).clone(),
@@ -76,7 +78,11 @@ const sumToOp: GeneralOp<{ shape: Shape }> = /* @__PURE__ */ general('sumToSize'
 export function sumToSize(x: Tensor, shape: Shape): Tensor {
   expectTensor('sumToSize', x, 'argument 0')
   if (sameShape(x.layout.shape, shape)) return x
-  if (!expandable(shape, x.layout.shape)) throw new ShapeError(`sumToSize: size ${show(shape)} is not expandable to size ${show(x.layout.shape)}`, { op: 'sumToSize', shapes: [shape, x.layout.shape] })
+  if (!expandable(shape, x.layout.shape))
+    throw new ShapeError(`sumToSize: size ${show(shape)} is not expandable to size ${show(x.layout.shape)}`, {
+      op: 'sumToSize',
+      shapes: [shape, x.layout.shape],
+    })
   return sumToOp.one([x], { shape })
 }
 
@@ -97,7 +103,12 @@ class OverwriteNode extends Node {
   private readonly label: string
 
   constructor(t: TensorCore, src: TensorCore | null, label: string) {
-    super([edgeOf(t, null), src === null ? null : edgeOf(src, null)], [t.node === null ? 0 : t.outputNr, src === null || src.node === null ? 0 : src.outputNr], t.layout.shape, t.dt)
+    super(
+      [edgeOf(t, null), src === null ? null : edgeOf(src, null)],
+      [t.node === null ? 0 : t.outputNr, src === null || src.node === null ? 0 : src.outputNr],
+      t.layout.shape,
+      t.dt,
+    )
     this.label = label
   }
   name(): string {
@@ -112,7 +123,8 @@ class OverwriteNode extends Node {
 /** Overwrites x by `write`, with the checks and the history of an in-place operation. */
 export function overwrite(op: string, label: string, x: Tensor, src: TensorCore | null, write: () => void): Tensor {
   expectTensor(op, x, 'argument 0')
-  if (topLevel(src === null ? [x] : [x, src]) !== null) throw new ArgumentError(`${op}: in-place operations on tensors inside a transform are not supported`, { op })
+  if (topLevel(src === null ? [x] : [x, src]) !== null)
+    throw new ArgumentError(`${op}: in-place operations on tensors inside a transform are not supported`, { op })
   const recording = modes.grad && x.dt.category === 2 && (needs(x, null) || (src !== null && needs(src, null)))
   checkInPlace(op, x, recording)
   refuseOverlap(op, x, src === null ? [] : [src])
@@ -132,7 +144,10 @@ export function copy_(x: Tensor, src: Tensor | number): Tensor {
   expectTensor('copy_', src, 'argument 1')
   expectTensor('copy_', x, 'argument 0')
   if (!expandable(src.layout.shape, x.layout.shape)) {
-    throw new ShapeError(`copy_: output with shape ${show(x.layout.shape)} doesn't match the broadcast shape of the source ${show(src.layout.shape)}`, { op: 'copy_', shapes: [x.layout.shape, src.layout.shape] })
+    throw new ShapeError(
+      `copy_: output with shape ${show(x.layout.shape)} doesn't match the broadcast shape of the source ${show(src.layout.shape)}`,
+      { op: 'copy_', shapes: [x.layout.shape, src.layout.shape] },
+    )
   }
   return overwrite('copy_', 'CopyBackwards', x, src, () => {
     if (x !== src) copyInto(x, src)
@@ -150,4 +165,3 @@ export function fill_(x: Tensor, value: number | boolean): Tensor {
 export function zero_(x: Tensor): Tensor {
   return overwrite('zero_', 'ZeroBackward0', x, null, () => fillWith(x, 0))
 }
-

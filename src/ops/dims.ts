@@ -21,7 +21,12 @@ export interface Reduced {
 
 /** The meaning of a reduction's last argument(s). */
 export function reduced(x: Tensor, argument: DimArgument | undefined, op: string, options?: DimOptions): Reduced {
-  const o: DimOptions = argument === undefined ? (options ?? {}) : typeof argument === 'number' || Array.isArray(argument) ? { ...options, dim: argument as number } : (argument as DimOptions)
+  const o: DimOptions =
+    argument === undefined
+      ? (options ?? {})
+      : typeof argument === 'number' || Array.isArray(argument)
+        ? { ...options, dim: argument as number }
+        : (argument as DimOptions)
   return { dims: wrapDims(o.dim, x.layout.rank, op), keepdim: o.keepdim ?? false, all: o.dim === undefined }
 }
 

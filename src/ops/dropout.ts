@@ -9,7 +9,10 @@ import { dataView, empty, expectTensor } from '../tensor.ts'
  * Each element zeroed with probability p, the others scaled by 1/(1 − p); x itself when not training.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.dropout.html
  */
-export function dropout(x: Tensor, options: { readonly p?: number; readonly training?: boolean; readonly generator?: Generator } = {}): Tensor {
+export function dropout(
+  x: Tensor,
+  options: { readonly p?: number; readonly training?: boolean; readonly generator?: Generator } = {},
+): Tensor {
   expectTensor('dropout', x, 'argument 0')
   const { p = 0.5, training = true, generator = defaultGenerator } = options
   if (!(p >= 0 && p <= 1)) throw new ArgumentError(`dropout probability has to be between 0 and 1, but got ${p}`, { op: 'dropout' })

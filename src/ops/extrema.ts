@@ -4,7 +4,7 @@ import { ArgumentError, IndexError } from '../errors.ts'
 import { backend, contiguous, reduce } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
-import { general, type GeneralOp, OUT, vjp } from '../op/general.ts'
+import { type GeneralOp, general, OUT, vjp } from '../op/general.ts'
 import { numel, reducedShape, wrapDim } from '../shape.ts'
 import { address, empty, expectTensor, isTensor, TensorCore } from '../tensor.ts'
 import { maximum, minimum } from './arithmetic.ts'
@@ -12,7 +12,10 @@ import { type DimArgument, type DimOptions, type Reduced, reduced, reducedBatch,
 
 function refuseEmpty(x: Tensor, dims: readonly number[], op: string): void {
   if (x.layout.numel === 0 && (dims.length === 0 || dims.some((d) => x.layout.shape[d] === 0))) {
-    throw new IndexError(`${op}(): Expected reduction dim to be specified for input.numel() == 0, or the reduced dim to have a size > 0. Specify the reduction dim with the 'dim' argument.`, { op, shapes: [x.shape] })
+    throw new IndexError(
+      `${op}(): Expected reduction dim to be specified for input.numel() == 0, or the reduced dim to have a size > 0. Specify the reduction dim with the 'dim' argument.`,
+      { op, shapes: [x.shape] },
+    )
   }
 }
 
@@ -25,7 +28,10 @@ function extremum(kind: 'max' | 'min', node: (p: Reduced) => string): GeneralOp<
       vjp([0, OUT], (g, c) => {
         const x = c.in(0)
         const y = unreduce(c.out(), c.shapeOf(0), c.p)
-        const mask = x.eq(y).logicalOr(x.ne(x).logicalAnd(y.ne(y))).detach()
+        const mask = x
+          .eq(y)
+          .logicalOr(x.ne(x).logicalAnd(y.ne(y)))
+          .detach()
         const ties = mask.to(x.dtype).sum({ dim: c.p.dims, keepdim: true })
         return unreduce(g, c.shapeOf(0), c.p).div(ties).where(mask, 0)
       }),
@@ -76,7 +82,15 @@ const alongOp: GeneralOp<Along> = /* @__PURE__ */ general('extremumAlong', {
     if (values.layout.numel > 0) {
       const { shape } = t.layout
       const gather = backend().index('gather', t.dt.name)
-      gather(numel(shape.slice(0, dim)), shape[dim] ?? 1, numel(shape.slice(dim + 1)), 1, address(source), address(indices), address(values))
+      gather(
+        numel(shape.slice(0, dim)),
+        shape[dim] ?? 1,
+        numel(shape.slice(dim + 1)),
+        1,
+        address(source),
+        address(indices),
+        address(values),
+      )
     }
     return [values, indices]
   },
@@ -101,7 +115,12 @@ export interface ValuesAndIndices {
   readonly indices: Tensor
 }
 
-function along(kind: 'max' | 'min', x: Tensor, other: Tensor | DimArgument | undefined, options: DimOptions | undefined): Tensor | ValuesAndIndices {
+function along(
+  kind: 'max' | 'min',
+  x: Tensor,
+  other: Tensor | DimArgument | undefined,
+  options: DimOptions | undefined,
+): Tensor | ValuesAndIndices {
   expectTensor(kind, x, 'argument 0')
   if (isTensor(other)) return (kind === 'max' ? maximum : minimum)(x, other)
   const o: DimOptions = typeof other === 'number' ? { ...options, dim: other } : ((other as DimOptions | undefined) ?? options ?? {})
@@ -150,7 +169,19 @@ const whereOp: GeneralOp<Where> = /* @__PURE__ */ general('argExtremum', {
     const flat = contiguous(t, owner)
     const line = { storage: flat.storage, dt: flat.dt, layout: flat.layout.reshape([flat.layout.numel])! }
     const found = reduce(kind, line, [0], false, owner)
-    return keepdim ? new TensorCore(found.storage, found.layout.reshape(reducedShape(shape, shape.map((_, i) => i), true))!, found.dt) : found
+    return keepdim
+      ? new TensorCore(
+          found.storage,
+          found.layout.reshape(
+            reducedShape(
+              shape,
+              shape.map((_, i) => i),
+              true,
+            ),
+          )!,
+          found.dt,
+        )
+      : found
   },
   batch: (b) => {
     const value = b.dims[0] === 0 ? b.x[0]! : b.x[0]!.movedim(b.dims[0]!, 0)

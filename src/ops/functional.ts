@@ -1,8 +1,9 @@
 /** Activations that are functions only. */
 import type { Arith } from '../backend/scalar.ts'
-import type { Tensor } from '../fluent.ts'
-import { ElementwiseOp, type Parametric, parametric, type Unary, unary } from '../op/elementwise.ts'
 import { ArgumentError } from '../errors.ts'
+import type { Tensor } from '../fluent.ts'
+import { ElementwiseOp } from '../op/elementwise.ts'
+import { type Parametric, parametric, type Unary, unary } from '../op/kinds.ts'
 
 const INV_SQRT2 = Math.SQRT1_2
 const INV_SQRT_2PI = 1 / Math.sqrt(2 * Math.PI)
@@ -21,7 +22,23 @@ const geluTanh = /* @__PURE__ */ new ElementwiseOp('gelu', 1, {
   vjp: [
     (g, { a }) => {
       const t = geluInner(a)
-      return g.mul(t.add(1).mul(0.5).add(a.mul(0.5).mul(t.mul(t).neg().add(1)).mul(a.mul(a).mul(3 * K1).add(1).mul(K0))))
+      return g.mul(
+        t
+          .add(1)
+          .mul(0.5)
+          .add(
+            a
+              .mul(0.5)
+              .mul(t.mul(t).neg().add(1))
+              .mul(
+                a
+                  .mul(a)
+                  .mul(3 * K1)
+                  .add(1)
+                  .mul(K0),
+              ),
+          ),
+      )
     },
   ],
 })
@@ -29,13 +46,15 @@ const geluTanh = /* @__PURE__ */ new ElementwiseOp('gelu', 1, {
 /** x · Φ(x); `approximate: 'tanh'` takes the tanh formula. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.gelu.html */
 export function gelu(x: Tensor, options: { readonly approximate?: 'none' | 'tanh' } = {}): Tensor {
   const how = options.approximate ?? 'none'
-  if (how !== 'none' && how !== 'tanh') throw new ArgumentError("gelu: approximate argument must be either 'none' or 'tanh'", { op: 'gelu' })
+  if (how !== 'none' && how !== 'tanh')
+    throw new ArgumentError("gelu: approximate argument must be either 'none' or 'tanh'", { op: 'gelu' })
   return (how === 'tanh' ? geluTanh : geluExact).call1(x, null) as Tensor
 }
 
 /** x · σ(x). @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.silu.html */
 export const silu: Unary = /* @__PURE__ */ unary('silu', {
-  result: 'float', value: (x) => x!.mul(x!.sigmoid()),
+  result: 'float',
+  value: (x) => x!.mul(x!.sigmoid()),
   vjp: [(g, { a }) => g.mul(a.sigmoid().mul(a.sigmoid().neg().add(1).mul(a).add(1)))],
 })
 
@@ -52,22 +71,36 @@ export const softplus: Parametric<[options?: { readonly beta?: number; readonly 
 
 /** x above 0, slope·x below. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.leaky_relu.html */
 export const leakyRelu: Parametric<[negativeSlope?: number]> = /* @__PURE__ */ parametric(
-  'leakyRelu', { scalars: 1, value: (x, s) => x!.where(x!.gt(0), x!.mul(s!)), vjp: [(g, { a, s }) => g.where(a.gt(0), g.mul(s[0]!))] }, (slope) => [slope ?? 0.01],
+  'leakyRelu',
+  { scalars: 1, value: (x, s) => x!.where(x!.gt(0), x!.mul(s!)), vjp: [(g, { a, s }) => g.where(a.gt(0), g.mul(s[0]!))] },
+  (slope) => [slope ?? 0.01],
 )
 
 /** x above 0, α(eˣ − 1) below. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.elu.html */
 export const elu: Parametric<[alpha?: number]> = /* @__PURE__ */ parametric(
-  'elu', { scalars: 1, value: (x, s) => x!.where(x!.gt(0), x!.expm1().mul(s!)), vjp: [(g, { a, s }) => g.where(a.gt(0), g.mul(a.exp().mul(s[0]!)))] }, (alpha) => [alpha ?? 1],
+  'elu',
+  {
+    scalars: 1,
+    value: (x, s) => x!.where(x!.gt(0), x!.expm1().mul(s!)),
+    vjp: [(g, { a, s }) => g.where(a.gt(0), g.mul(a.exp().mul(s[0]!)))],
+  },
+  (alpha) => [alpha ?? 1],
 )
 
 /** x limited to [minVal, maxVal]; no gradient at the bounds. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.hardtanh.html */
 export const hardtanh: Parametric<[options?: { readonly minVal?: number; readonly maxVal?: number }]> = /* @__PURE__ */ parametric(
   'hardtanh',
-  { scalars: 2, value: (x, low, high) => x!.maximum(low!).minimum(high!), vjp: [(g, { a, s }) => g.where(a.le(s[0]!).logicalOr(a.ge(s[1]!)).logicalNot(), 0)] },
+  {
+    scalars: 2,
+    value: (x, low, high) => x!.maximum(low!).minimum(high!),
+    vjp: [(g, { a, s }) => g.where(a.le(s[0]!).logicalOr(a.ge(s[1]!)).logicalNot(), 0)],
+  },
   (o) => [o?.minVal ?? -1, o?.maxVal ?? 1],
 )
 
 /** ln σ(x). @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.logsigmoid.html */
 export const logSigmoid: Unary = /* @__PURE__ */ unary('logSigmoid', {
-  node: 'LogSigmoidBackward0', value: (x) => x!.minimum(0).sub(x!.abs().neg().exp().log1p()), vjp: [(g, { a }) => g.mul(a.neg().sigmoid())],
+  node: 'LogSigmoidBackward0',
+  value: (x) => x!.minimum(0).sub(x!.abs().neg().exp().log1p()),
+  vjp: [(g, { a }) => g.mul(a.neg().sigmoid())],
 })

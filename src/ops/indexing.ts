@@ -5,19 +5,21 @@ import { backend, cast, cloneContiguous, contiguous } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import type { Owner } from '../memory/storage.ts'
-import { general, type GeneralOp, vjp } from '../op/general.ts'
+import { type GeneralOp, general, vjp } from '../op/general.ts'
 import { broadcast, numel, wrapDim } from '../shape.ts'
 import { address, dataView, empty, expectTensor, isTensor, readAll, TensorCore } from '../tensor.ts'
 
 /** An int32, row-major index with negative positions wrapped, every one checked against `size`. */
 function wrapIndex(index: TensorCore, size: number, op: string, negative = true): TensorCore {
-  if (index.dt.category !== 1) throw new DTypeError(`${op}: Expected dtype int32 for index, got ${index.dt.name}`, { op, dtypes: [index.dt.name] })
+  if (index.dt.category !== 1)
+    throw new DTypeError(`${op}: Expected dtype int32 for index, got ${index.dt.name}`, { op, dtypes: [index.dt.name] })
   const wrapped = cast(index, dtypes.int32, null)
   const at = wrapped.layout.contiguous ? wrapped : cloneContiguous(wrapped, null)
   const view = dataView(at)
   for (let i = 0; i < at.layout.numel; i++) {
     const v = view[i]!
-    if (v < (negative ? -size : 0) || v >= size) throw new IndexError(`${op}: index ${v} is out of bounds for dimension with size ${size}`, { op })
+    if (v < (negative ? -size : 0) || v >= size)
+      throw new IndexError(`${op}: index ${v} is out of bounds for dimension with size ${size}`, { op })
     if (v < 0) view[i] = v + size
   }
   return at
@@ -26,7 +28,11 @@ function wrapIndex(index: TensorCore, size: number, op: string, negative = true)
 interface Along {
   dim: number
 }
-const sizes = (shape: readonly number[], dim: number): [number, number, number] => [numel(shape.slice(0, dim)), shape[dim] ?? 1, numel(shape.slice(dim + 1))]
+const sizes = (shape: readonly number[], dim: number): [number, number, number] => [
+  numel(shape.slice(0, dim)),
+  shape[dim] ?? 1,
+  numel(shape.slice(dim + 1)),
+]
 
 /** `index` has the rank of `x` and fits inside it in all other dims: x cut down to them. */
 function cut(x: TensorCore, index: TensorCore, dim: number): TensorCore {
@@ -41,9 +47,17 @@ function checkIndex(op: string, x: Tensor, dim: number, index: Tensor): number {
   expectTensor(op, x, 'argument 0')
   expectTensor(op, index, 'the index')
   const d = wrapDim(dim, x.layout.rank, op)
-  if (Math.max(index.layout.rank, 1) !== Math.max(x.layout.rank, 1)) throw new ShapeError(`${op}: Index tensor must have the same number of dimensions as input tensor, got ${show(index.shape)} for ${show(x.shape)}`, { op, shapes: [x.shape, index.shape] })
+  if (Math.max(index.layout.rank, 1) !== Math.max(x.layout.rank, 1))
+    throw new ShapeError(
+      `${op}: Index tensor must have the same number of dimensions as input tensor, got ${show(index.shape)} for ${show(x.shape)}`,
+      { op, shapes: [x.shape, index.shape] },
+    )
   index.shape.forEach((n, k) => {
-    if (k !== d && n > x.shape[k]!) throw new ShapeError(`${op}: Size does not match at dimension ${k} expected index ${show(index.shape)} to be no larger than self ${show(x.shape)} apart from dimension ${d}`, { op, shapes: [x.shape, index.shape] })
+    if (k !== d && n > x.shape[k]!)
+      throw new ShapeError(
+        `${op}: Size does not match at dimension ${k} expected index ${show(index.shape)} to be no larger than self ${show(x.shape)} apart from dimension ${d}`,
+        { op, shapes: [x.shape, index.shape] },
+      )
   })
   return d
 }
@@ -68,7 +82,14 @@ export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
   return gatherOp.one([x, index], { dim: checkIndex('gather', x, dim, index) })
 }
 
-function scattered(kind: 'scatter' | 'scatterAdd', x: TensorCore, index: TensorCore, src: TensorCore, dim: number, owner: Owner | null): TensorCore {
+function scattered(
+  kind: 'scatter' | 'scatterAdd',
+  x: TensorCore,
+  index: TensorCore,
+  src: TensorCore,
+  dim: number,
+  owner: Owner | null,
+): TensorCore {
   const at = wrapIndex(index, x.layout.shape[dim] ?? 1, kind, false)
   const out = cloneContiguous(x, owner)
   if (at.layout.numel === 0) return out
@@ -106,16 +127,28 @@ const scatterAddOp: GeneralOp<Along> = /* @__PURE__ */ general('scatterAdd', {
 const scatterOp: GeneralOp<Along> = /* @__PURE__ */ general('scatter', {
   node: 'ScatterBackward0',
   forward: ([x, index, src], { dim }, owner) => scattered('scatter', x!, index!, src!, dim, owner),
-  vjp: [vjp([1], (g, c) => scatterOp.one([g, c.in(1), gatherOp.one([g, c.in(1)], c.p).zerosLike()], c.p)), null, vjp([1], (g, c) => gatherOp.one([g, c.in(1)], c.p))],
+  vjp: [
+    vjp([1], (g, c) => scatterOp.one([g, c.in(1), gatherOp.one([g, c.in(1)], c.p).zerosLike()], c.p)),
+    null,
+    vjp([1], (g, c) => gatherOp.one([g, c.in(1)], c.p)),
+  ],
   jvp: 'linear',
 })
 
 function sourceOf(op: string, x: Tensor, index: Tensor, src: Tensor | number): Tensor {
   if (typeof src === 'number') return x.sum().detach().to(x.dtype).onesLike().mul(src).expand(index.shape).to(x.dtype)
   expectTensor(op, src, 'the source')
-  if (src.dt !== x.dt) throw new DTypeError(`${op}: Expected self.dtype to be equal to src.dtype, got ${x.dtype} and ${src.dtype}`, { op, dtypes: [x.dtype, src.dtype] })
+  if (src.dt !== x.dt)
+    throw new DTypeError(`${op}: Expected self.dtype to be equal to src.dtype, got ${x.dtype} and ${src.dtype}`, {
+      op,
+      dtypes: [x.dtype, src.dtype],
+    })
   index.shape.forEach((n, d) => {
-    if (n > src.shape[d]!) throw new ShapeError(`${op}: Expected index ${show(index.shape)} to be no larger than src ${show(src.shape)}`, { op, shapes: [index.shape, src.shape] })
+    if (n > src.shape[d]!)
+      throw new ShapeError(`${op}: Expected index ${show(index.shape)} to be no larger than src ${show(src.shape)}`, {
+        op,
+        shapes: [index.shape, src.shape],
+      })
   })
   let part = src
   index.shape.forEach((n, d) => {
@@ -179,8 +212,16 @@ const indexAddOp: GeneralOp<Along & { node: string; skip: number }> = /* @__PURE
 export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
   expectTensor('indexSelect', x, 'argument 0')
   expectTensor('indexSelect', index, 'the index')
-  if (index.layout.rank > 1) throw new ShapeError(`indexSelect: Index is supposed to be a vector, but got dim: ${index.layout.rank} with type: ${index.dtype} and size: ${show(index.shape)}`, { op: 'indexSelect', shapes: [index.shape] })
-  return indexSelectOp.one([x, index.layout.rank === 0 ? index.reshape([1]) : index], { dim: wrapDim(dim, x.layout.rank, 'indexSelect'), node: 'IndexSelectBackward0', skip: -1 })
+  if (index.layout.rank > 1)
+    throw new ShapeError(
+      `indexSelect: Index is supposed to be a vector, but got dim: ${index.layout.rank} with type: ${index.dtype} and size: ${show(index.shape)}`,
+      { op: 'indexSelect', shapes: [index.shape] },
+    )
+  return indexSelectOp.one([x, index.layout.rank === 0 ? index.reshape([1]) : index], {
+    dim: wrapDim(dim, x.layout.rank, 'indexSelect'),
+    node: 'IndexSelectBackward0',
+    skip: -1,
+  })
 }
 
 /**
@@ -190,8 +231,10 @@ export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
 export function embedding(weight: Tensor, index: Tensor, options: { readonly paddingIdx?: number } = {}): Tensor {
   expectTensor('embedding', weight, 'the weight')
   expectTensor('embedding', index, 'the index')
-  if (weight.layout.rank !== 2) throw new ShapeError(`embedding: 'weight' must be 2-D, got ${show(weight.shape)}`, { op: 'embedding', shapes: [weight.shape] })
-  const padding = options.paddingIdx === undefined ? -1 : options.paddingIdx < 0 ? options.paddingIdx + weight.shape[0]! : options.paddingIdx
+  if (weight.layout.rank !== 2)
+    throw new ShapeError(`embedding: 'weight' must be 2-D, got ${show(weight.shape)}`, { op: 'embedding', shapes: [weight.shape] })
+  const padding =
+    options.paddingIdx === undefined ? -1 : options.paddingIdx < 0 ? options.paddingIdx + weight.shape[0]! : options.paddingIdx
   const flat = indexSelectOp.one([weight, index.reshape([index.numel()])], { dim: 0, node: 'EmbeddingBackward0', skip: padding })
   return index.layout.rank === 1 ? flat : flat.reshape([...index.shape, ...weight.shape.slice(1)])
 }
@@ -208,8 +251,12 @@ export type IndexItem = number | Range | null | '...' | Tensor | readonly number
 
 /** The basic part of an index as a view, and what is left for advanced indexing by dim. */
 function basic(x: Tensor, items: readonly IndexItem[]): { view: Tensor; advanced: (Tensor | null)[] } {
-  const used = items.reduce<number>((n, item) => n + (item === null || item === '...' ? 0 : isTensor(item) && item.dt.name === 'bool' ? Math.max(item.layout.rank, 1) : 1), 0)
-  if (used > x.layout.rank) throw new IndexError(`get: too many indices for tensor of dimension ${x.layout.rank} (got ${used})`, { op: 'get', shapes: [x.shape] })
+  const used = items.reduce<number>(
+    (n, item) => n + (item === null || item === '...' ? 0 : isTensor(item) && item.dt.name === 'bool' ? Math.max(item.layout.rank, 1) : 1),
+    0,
+  )
+  if (used > x.layout.rank)
+    throw new IndexError(`get: too many indices for tensor of dimension ${x.layout.rank} (got ${used})`, { op: 'get', shapes: [x.shape] })
   const rest = x.layout.rank - used
   let view = x
   let dim = 0
@@ -247,7 +294,11 @@ function fromPositions(list: readonly number[]): Tensor {
 
 function nonzeroParts(mask: Tensor, x: Tensor, dim: number): Tensor[] {
   mask.shape.forEach((n, k) => {
-    if (n !== x.shape[dim + k]) throw new IndexError(`get: The shape of the mask ${show(mask.shape)} at index ${k} does not match the shape of the indexed tensor ${show(x.shape)} at index ${dim + k}`, { op: 'get', shapes: [mask.shape, x.shape] })
+    if (n !== x.shape[dim + k])
+      throw new IndexError(
+        `get: The shape of the mask ${show(mask.shape)} at index ${k} does not match the shape of the indexed tensor ${show(x.shape)} at index ${dim + k}`,
+        { op: 'get', shapes: [mask.shape, x.shape] },
+      )
   })
   const values = readAll(mask)
   const found: number[][] = mask.shape.map(() => [])
@@ -285,18 +336,27 @@ function plan(x: Tensor, advanced: readonly (Tensor | null)[]): Plan {
     linear = linear === undefined ? at : linear.mul(x.shape[d]!).add(at)
   }
   return {
-    order: [...dims, ...rest], joined: numel(dims.map((d) => x.shape[d]!)), restShape: rest.map((d) => x.shape[d]!),
-    linear: linear!.expand(indexShape).reshape([numel(indexShape)]), indexShape, place: adjacent ? dims[0]! : 0,
+    order: [...dims, ...rest],
+    joined: numel(dims.map((d) => x.shape[d]!)),
+    restShape: rest.map((d) => x.shape[d]!),
+    linear: linear!.expand(indexShape).reshape([numel(indexShape)]),
+    indexShape,
+    place: adjacent ? dims[0]! : 0,
   }
 }
 
 function advancedGet(x: Tensor, advanced: readonly (Tensor | null)[]): Tensor {
   const p = plan(x, advanced)
   const flat = x.permute(p.order).reshape([p.joined, ...p.restShape])
-  const picked = indexSelectOp.one([flat, p.linear], { dim: 0, node: 'IndexBackward0', skip: -1 }).reshape([...p.indexShape, ...p.restShape])
+  const picked = indexSelectOp
+    .one([flat, p.linear], { dim: 0, node: 'IndexBackward0', skip: -1 })
+    .reshape([...p.indexShape, ...p.restShape])
   if (p.place === 0) return picked
   const k = p.indexShape.length
-  return picked.movedim(Array.from({ length: k }, (_, i) => i), Array.from({ length: k }, (_, i) => p.place + i))
+  return picked.movedim(
+    Array.from({ length: k }, (_, i) => i),
+    Array.from({ length: k }, (_, i) => p.place + i),
+  )
 }
 
 /**
@@ -329,7 +389,11 @@ export function set(x: Tensor, index: readonly IndexItem[], value: Tensor | numb
   const resultShape = [...p.restShape.slice(0, p.place), ...p.indexShape, ...p.restShape.slice(p.place)]
   let source = typeof value === 'number' ? view.detach().sum().mul(0).to(view.dtype).add(value).to(view.dtype) : value
   source = source.expand(resultShape)
-  if (p.place > 0) source = source.movedim(Array.from({ length: k }, (_, i) => p.place + i), Array.from({ length: k }, (_, i) => i))
+  if (p.place > 0)
+    source = source.movedim(
+      Array.from({ length: k }, (_, i) => p.place + i),
+      Array.from({ length: k }, (_, i) => i),
+    )
   const flatSource = source.reshape([p.linear.numel(), ...p.restShape])
   const flat = view.permute(p.order).reshape([p.joined, ...p.restShape])
   const rowsIndex = p.linear.reshape([p.linear.numel(), ...p.restShape.map(() => 1)]).expand([p.linear.numel(), ...p.restShape])

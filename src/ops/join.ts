@@ -2,8 +2,8 @@
 import { ArgumentError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { expectTensor } from '../tensor.ts'
-import { catWith } from './joining.ts'
 import { choose } from './choose.ts'
+import { catWith } from './joining.ts'
 
 /**
  * Tensors one after the other along an existing dim. Errors: ShapeError when other dims differ.
@@ -19,10 +19,14 @@ export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.stack.html
  */
 export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
-  if (!Array.isArray(tensors) || tensors.length === 0) throw new ArgumentError('stack: expected a non-empty list of Tensors', { op: 'stack' })
+  if (!Array.isArray(tensors) || tensors.length === 0)
+    throw new ArgumentError('stack: expected a non-empty list of Tensors', { op: 'stack' })
   tensors.forEach((t, i) => expectTensor('stack', t, `tensor ${i}`))
   const d = dim < 0 ? dim + tensors[0]!.ndim + 1 : dim
-  return cat(tensors.map((t) => t.unsqueeze(d)), d)
+  return cat(
+    tensors.map((t) => t.unsqueeze(d)),
+    d,
+  )
 }
 
 /**

@@ -1,18 +1,22 @@
 /** Joining tensors along a dim. */
+
+import { byCode } from '../dtype.ts'
 import { ShapeError, show } from '../errors.ts'
 import { copyInto } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
-import { general, type GeneralOp, vjp } from '../op/general.ts'
+import { type GeneralOp, general, vjp } from '../op/general.ts'
 import { wrapDim } from '../shape.ts'
 import { empty, expectTensor, type TensorCore } from '../tensor.ts'
-import { byCode } from '../dtype.ts'
 
 const catOp: GeneralOp<{ dim: number; sizes: readonly number[] }> = /* @__PURE__ */ general('cat', {
   node: 'CatBackward0',
   forward: (x, { dim, sizes }, owner) => {
     const dt = byCode[Math.max(...x.map((t) => t.dt.code))]!
-    const shape = x[0]!.layout.shape.with(dim, sizes.reduce((a, b) => a + b, 0))
+    const shape = x[0]!.layout.shape.with(
+      dim,
+      sizes.reduce((a, b) => a + b, 0),
+    )
     const out = empty(Layout.of(shape), dt, owner)
     let start = 0
     x.forEach((t, i) => {
@@ -41,7 +45,10 @@ export function catWith(x: Tensor, others: readonly Tensor[], dim = 0): Tensor {
   const d = wrapDim(dim, x.layout.rank, 'cat')
   all.forEach((t, i) => {
     if (t.layout.rank !== x.layout.rank || t.layout.shape.some((n, k) => k !== d && n !== x.layout.shape[k])) {
-      throw new ShapeError(`cat: Sizes of tensors must match except in dimension ${d}. Expected ${show(x.shape)} but tensor ${i} has ${show(t.shape)}`, { op: 'cat', shapes: all.map((y) => y.shape) })
+      throw new ShapeError(
+        `cat: Sizes of tensors must match except in dimension ${d}. Expected ${show(x.shape)} but tensor ${i} has ${show(t.shape)}`,
+        { op: 'cat', shapes: all.map((y) => y.shape) },
+      )
     }
   })
   return catOp.one(all, { dim: d, sizes: all.map((t) => t.layout.shape[d]!) })

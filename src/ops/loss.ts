@@ -1,6 +1,7 @@
 /** Losses. */
-import { ArgumentError, DTypeError, IndexError, ShapeError, show } from '../errors.ts'
+
 import { noGrad } from '../autograd/modes.ts'
+import { ArgumentError, DTypeError, IndexError, ShapeError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { ElementwiseOp } from '../op/elementwise.ts'
 import { sameShape } from '../shape.ts'
@@ -24,11 +25,16 @@ function reduceLoss(op: string, loss: Tensor, reduction: Reduction = 'mean'): Te
 function pair(op: string, input: Tensor, target: Tensor): void {
   expectTensor(op, input, 'the input')
   expectTensor(op, target, 'the target')
-  if (!sameShape(input.shape, target.shape)) throw new ShapeError(`${op}: input ${show(input.shape)} and target ${show(target.shape)} must have the same shape; broadcast one explicitly with expand`, { op, shapes: [input.shape, target.shape] })
+  if (!sameShape(input.shape, target.shape))
+    throw new ShapeError(
+      `${op}: input ${show(input.shape)} and target ${show(target.shape)} must have the same shape; broadcast one explicitly with expand`,
+      { op, shapes: [input.shape, target.shape] },
+    )
 }
 
 const squaredError = /* @__PURE__ */ new ElementwiseOp('mseLoss', 2, {
-  node: 'MseLossBackward0', value: (a, b) => a!.sub(b!).mul(a!.sub(b!)),
+  node: 'MseLossBackward0',
+  value: (a, b) => a!.sub(b!).mul(a!.sub(b!)),
   vjp: [(g, { a, b }) => g.mul(a.sub(b).mul(2)), (g, { a, b }) => g.mul(a.sub(b).mul(-2))],
 })
 
@@ -45,7 +51,8 @@ export function l1Loss(input: Tensor, target: Tensor, options: LossOptions = {})
 }
 
 const huberOp = /* @__PURE__ */ new ElementwiseOp('huberLoss', 2, {
-  node: 'HuberLossBackward0', scalars: 2,
+  node: 'HuberLossBackward0',
+  scalars: 2,
   value: (a, b, delta, half) => {
     const d = a!.sub(b!).abs()
     return d.mul(d).mul(0.5).where(d.le(delta!), d.mul(delta!).sub(half!))
@@ -80,13 +87,20 @@ const bceOp = /* @__PURE__ */ new ElementwiseOp('binaryCrossEntropyWithLogits', 
 
 /** Cross-entropy of σ(input) against targets in [0, 1]. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.binary_cross_entropy_with_logits.html */
 export function binaryCrossEntropyWithLogits(
-  input: Tensor, target: Tensor, options: LossOptions & { readonly weight?: Tensor | null; readonly posWeight?: Tensor | null } = {},
+  input: Tensor,
+  target: Tensor,
+  options: LossOptions & { readonly weight?: Tensor | null; readonly posWeight?: Tensor | null } = {},
 ): Tensor {
   pair('binaryCrossEntropyWithLogits', input, target)
   let loss: Tensor
   if (options.posWeight) {
     const factor = options.posWeight.sub(1).mul(target).add(1)
-    const soft = input.abs().neg().exp().log1p().add(input.neg().maximum(input.mul(0)))
+    const soft = input
+      .abs()
+      .neg()
+      .exp()
+      .log1p()
+      .add(input.neg().maximum(input.mul(0)))
     loss = target.neg().add(1).mul(input).add(factor.mul(soft))
   } else loss = bceOp.call2(input, target, null) as Tensor
   return reduceLoss('binaryCrossEntropyWithLogits', options.weight ? loss.mul(options.weight) : loss, options.reduction)
@@ -94,7 +108,9 @@ export function binaryCrossEntropyWithLogits(
 
 /** The picked class of each row, negated: input [N, C] or [N, C, d…] log-probabilities, target class numbers. */
 export function nllLoss(
-  input: Tensor, target: Tensor, options: LossOptions & { readonly weight?: Tensor | null; readonly ignoreIndex?: number } = {},
+  input: Tensor,
+  target: Tensor,
+  options: LossOptions & { readonly weight?: Tensor | null; readonly ignoreIndex?: number } = {},
 ): Tensor {
   expectTensor('nllLoss', input, 'the input')
   expectTensor('nllLoss', target, 'the target')
@@ -102,9 +118,17 @@ export function nllLoss(
   const single = input.layout.rank === 1
   const logs = single ? input.unsqueeze(0) : input
   const labels = single ? target.reshape([1]) : target
-  if (labels.dt.category !== 1) throw new DTypeError(`nllLoss: expected class numbers of dtype int32 for the target, got ${target.dtype}`, { op: 'nllLoss', dtypes: [target.dtype] })
+  if (labels.dt.category !== 1)
+    throw new DTypeError(`nllLoss: expected class numbers of dtype int32 for the target, got ${target.dtype}`, {
+      op: 'nllLoss',
+      dtypes: [target.dtype],
+    })
   const expected = [logs.shape[0]!, ...logs.shape.slice(2)]
-  if (!sameShape(labels.shape, expected)) throw new ShapeError(`nllLoss: Expected target size ${show(expected)}, got ${show(labels.shape)} for an input of size ${show(input.shape)}`, { op: 'nllLoss', shapes: [input.shape, target.shape] })
+  if (!sameShape(labels.shape, expected))
+    throw new ShapeError(
+      `nllLoss: Expected target size ${show(expected)}, got ${show(labels.shape)} for an input of size ${show(input.shape)}`,
+      { op: 'nllLoss', shapes: [input.shape, target.shape] },
+    )
   const classes = logs.shape[1]!
   const values = readAll(labels)
   let ignored = false
@@ -120,7 +144,12 @@ export function nllLoss(
     })
   }
   let picked = logs.gather(1, index.unsqueeze(1)).squeeze(1).neg()
-  let share: Tensor | null = weight ? weight.detach().indexSelect(0, index.reshape([index.numel()])).reshape(index.shape) : null
+  let share: Tensor | null = weight
+    ? weight
+        .detach()
+        .indexSelect(0, index.reshape([index.numel()]))
+        .reshape(index.shape)
+    : null
   if (ignored) {
     const live = labels.ne(ignoreIndex)
     share = share === null ? live.to(input.dtype) : share.where(live, 0)
@@ -164,7 +193,14 @@ export function crossEntropy(input: Tensor, target: Tensor, options: CrossEntrop
   const spread = (weight ? logs.mul(perClass(weight)) : logs).sum(dim).neg().where(live, 0)
   let smooth: Tensor
   if (reduction === 'mean') {
-    const total = weight ? weight.detach().indexSelect(0, target.maximum(0).to('int32').reshape([target.numel()])).reshape(target.shape).where(live, 0).sum() : live.to(input.dtype).sum()
+    const total = weight
+      ? weight
+          .detach()
+          .indexSelect(0, target.maximum(0).to('int32').reshape([target.numel()]))
+          .reshape(target.shape)
+          .where(live, 0)
+          .sum()
+      : live.to(input.dtype).sum()
     smooth = spread.sum().div(total)
   } else smooth = reduceLoss('crossEntropy', spread, reduction)
   return nll.mul(1 - labelSmoothing).add(smooth.mul(labelSmoothing / classes))

@@ -1,14 +1,14 @@
 /** Products of matrices and vectors. */
-import type { Tensor } from '../fluent.ts'
-import { backend, contiguous, workspace } from '../execute.ts'
+
 import { dtypes, promote } from '../dtype.ts'
 import { DTypeError, ShapeError, show } from '../errors.ts'
+import { backend, contiguous, fillWith, workspace } from '../execute.ts'
+import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
-import { fillWith } from '../execute.ts'
-import { general, type GeneralOp, vjp } from '../op/general.ts'
-import { broadcast, numel } from '../shape.ts'
-import { address, type ArrayLike, empty, expectTensor, TensorCore } from '../tensor.ts'
 import { EXTERNAL, type Owner } from '../memory/storage.ts'
+import { type GeneralOp, general, vjp } from '../op/general.ts'
+import { broadcast, numel } from '../shape.ts'
+import { type ArrayLike, address, empty, expectTensor, type TensorCore } from '../tensor.ts'
 
 /** C[batch…, M, N] = A[batch…, M, K] · B[batch…, K, N]; the batch dims are equal or broadcast as stride 0. */
 export function product(a: ArrayLike, b: ArrayLike, owner: Owner | null): TensorCore {
@@ -32,10 +32,22 @@ export function product(a: ArrayLike, b: ArrayLike, owner: Owner | null): Tensor
     return out
   }
   fn(
-    batch, m, n, k,
-    address(left.array), left.stride, la.strides[la.rank - 2]!, la.strides[la.rank - 1]!,
-    address(right.array), right.stride, lb.strides[lb.rank - 2]!, lb.strides[lb.rank - 1]!,
-    out.storage.ptr, m * n, 0, work,
+    batch,
+    m,
+    n,
+    k,
+    address(left.array),
+    left.stride,
+    la.strides[la.rank - 2]!,
+    la.strides[la.rank - 1]!,
+    address(right.array),
+    right.stride,
+    lb.strides[lb.rank - 2]!,
+    lb.strides[lb.rank - 1]!,
+    out.storage.ptr,
+    m * n,
+    0,
+    work,
   )
   return out
 }
@@ -66,10 +78,14 @@ const matmulOp: GeneralOp<{ node: string }> = /* @__PURE__ */ general('matmul', 
 /** Both operands in their common dtype. */
 function common(op: string, a: Tensor, b: Tensor): readonly [Tensor, Tensor] {
   if (a.dt === b.dt) {
-    if (a.dt === dtypes.bool) throw new DTypeError(`${op}: not implemented for bool; convert first, e.g. x.to('float32')`, { op, dtypes: ['bool'] })
+    if (a.dt === dtypes.bool)
+      throw new DTypeError(`${op}: not implemented for bool; convert first, e.g. x.to('float32')`, { op, dtypes: ['bool'] })
     return [a, b]
   }
-  throw new DTypeError(`${op}: expected both operands to have the same dtype, but got ${a.dtype} and ${b.dtype}; convert one with to('${promote(a.dt, b.dt).name}')`, { op, dtypes: [a.dtype, b.dtype] })
+  throw new DTypeError(
+    `${op}: expected both operands to have the same dtype, but got ${a.dtype} and ${b.dtype}; convert one with to('${promote(a.dt, b.dt).name}')`,
+    { op, dtypes: [a.dtype, b.dtype] },
+  )
 }
 
 /**
@@ -83,10 +99,18 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
   const [x, y] = common('matmul', a, b)
   const ra = x.layout.rank
   const rb = y.layout.rank
-  if (ra === 0 || rb === 0) throw new ShapeError(`matmul: both arguments need at least 1 dimension, got ${show(x.shape)} and ${show(y.shape)}; use mul for scalars`, { op: 'matmul', shapes: [x.shape, y.shape] })
+  if (ra === 0 || rb === 0)
+    throw new ShapeError(
+      `matmul: both arguments need at least 1 dimension, got ${show(x.shape)} and ${show(y.shape)}; use mul for scalars`,
+      { op: 'matmul', shapes: [x.shape, y.shape] },
+    )
   const k = x.layout.shape[ra - 1]!
   const inner = y.layout.shape[rb === 1 ? 0 : rb - 2]!
-  if (k !== inner) throw new ShapeError(`matmul: inner dimensions differ: ${show(x.shape)} × ${show(y.shape)} (${k} against ${inner})`, { op: 'matmul', shapes: [x.shape, y.shape] })
+  if (k !== inner)
+    throw new ShapeError(`matmul: inner dimensions differ: ${show(x.shape)} × ${show(y.shape)} (${k} against ${inner})`, {
+      op: 'matmul',
+      shapes: [x.shape, y.shape],
+    })
   if (ra === 1 && rb === 1) return x.mul(y).sum()
   if (ra === 1) return matmulOp.one([x.unsqueeze(0), y], { node: 'MmBackward0' }).squeeze(-2)
   if (rb === 1) return matmulOp.one([x, y.unsqueeze(1)], { node: 'MvBackward0' }).squeeze(-1)

@@ -1,12 +1,13 @@
 /** Normalization over features (layer norm) and over examples (batch norm): one node each. */
+
+import { noGrad } from '../autograd/modes.ts'
 import { input, Program, scalar } from '../backend/scalar.ts'
 import { ArgumentError, ShapeError, show } from '../errors.ts'
 import { kernel, reduce, run } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
-import { general, type GeneralOp, vjp } from '../op/general.ts'
-import { numel, sameShape, type Shape } from '../shape.ts'
+import { type GeneralOp, general, vjp } from '../op/general.ts'
+import { numel, type Shape, sameShape } from '../shape.ts'
 import { expectTensor, type TensorCore } from '../tensor.ts'
-import { noGrad } from '../autograd/modes.ts'
 
 interface Norm {
   readonly dims: readonly number[]
@@ -70,7 +71,10 @@ export function layerNorm(x: Tensor, normalizedShape: Shape, options: LayerNormO
   expectTensor('layerNorm', x, 'the input')
   const k = normalizedShape.length
   if (k === 0 || !sameShape(x.shape.slice(-k), normalizedShape)) {
-    throw new ShapeError(`layerNorm: Given normalized_shape=${show(normalizedShape)}, expected input with shape [*, ${normalizedShape.join(', ')}], but got input of size ${show(x.shape)}`, { op: 'layerNorm', shapes: [x.shape, normalizedShape] })
+    throw new ShapeError(
+      `layerNorm: Given normalized_shape=${show(normalizedShape)}, expected input with shape [*, ${normalizedShape.join(', ')}], but got input of size ${show(x.shape)}`,
+      { op: 'layerNorm', shapes: [x.shape, normalizedShape] },
+    )
   }
   const dims = Array.from({ length: k }, (_, i) => x.layout.rank - k + i)
   const [y] = standardize.call([x], { dims, eps: options.eps ?? 1e-5, node: 'NativeLayerNormBackward0' }) as Tensor[]
@@ -101,23 +105,30 @@ export interface BatchNormOptions {
  */
 export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
   expectTensor('batchNorm', x, 'the input')
-  if (x.layout.rank < 2) throw new ShapeError(`batchNorm: expected at least 2 dims [N, C, …], got ${show(x.shape)}`, { op: 'batchNorm', shapes: [x.shape] })
+  if (x.layout.rank < 2)
+    throw new ShapeError(`batchNorm: expected at least 2 dims [N, C, …], got ${show(x.shape)}`, { op: 'batchNorm', shapes: [x.shape] })
   const { runningMean, runningVar, weight, bias, training = false, momentum = 0.1, eps = 1e-5 } = options
   const channels = x.shape[1]!
   const perChannel = [1, channels, ...x.shape.slice(2).map(() => 1)]
   const fit = (t: Tensor): Tensor => t.reshape(perChannel)
   if (!training) {
-    if (!runningMean || !runningVar) throw new ArgumentError('batchNorm: Expected runningMean and runningVar to be defined when training=false', { op: 'batchNorm' })
+    if (!runningMean || !runningVar)
+      throw new ArgumentError('batchNorm: Expected runningMean and runningVar to be defined when training=false', { op: 'batchNorm' })
     const y = x.sub(fit(runningMean)).mul(fit(runningVar.add(eps).rsqrt()))
     return affineOf(y, weight, bias, fit)
   }
   const dims = x.shape.map((_, d) => d).filter((d) => d !== 1)
   const n = numel(x.shape) / channels
-  if (n <= 1) throw new ArgumentError(`Expected more than 1 value per channel when training, got input size ${show(x.shape)}`, { op: 'batchNorm', shapes: [x.shape] })
+  if (n <= 1)
+    throw new ArgumentError(`Expected more than 1 value per channel when training, got input size ${show(x.shape)}`, {
+      op: 'batchNorm',
+      shapes: [x.shape],
+    })
   const [y, mean, rstd] = standardize.call([x], { dims, eps, node: 'NativeBatchNormBackward0' }) as [Tensor, Tensor, Tensor]
   noGrad(() => {
     if (runningMean) runningMean.mul_(1 - momentum).add_(mean.detach().reshape([channels]), { alpha: momentum })
-    if (runningVar) runningVar.mul_(1 - momentum).add_(rstd.detach().pow(-2).sub(eps).reshape([channels]), { alpha: (momentum * n) / (n - 1) })
+    if (runningVar)
+      runningVar.mul_(1 - momentum).add_(rstd.detach().pow(-2).sub(eps).reshape([channels]), { alpha: (momentum * n) / (n - 1) })
   })
   return affineOf(y, weight, bias, fit)
 }

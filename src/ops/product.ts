@@ -2,7 +2,7 @@
 import { DTypeError, ShapeError, show } from '../errors.ts'
 import { addInto } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
-import { general, type GeneralOp, vjp } from '../op/general.ts'
+import { type GeneralOp, general, vjp } from '../op/general.ts'
 import { numel } from '../shape.ts'
 import { expectTensor, TensorCore } from '../tensor.ts'
 import { product } from './matmul.ts'
@@ -11,7 +11,10 @@ function ranks(op: string, a: Tensor, ra: number, b: Tensor, rb: number): void {
   expectTensor(op, a, 'argument 0')
   expectTensor(op, b, 'argument 1')
   if (a.layout.rank !== ra || b.layout.rank !== rb) {
-    throw new ShapeError(`${op}: expected tensors of ${ra} and ${rb} dimensions, got ${show(a.shape)} and ${show(b.shape)}; matmul takes any`, { op, shapes: [a.shape, b.shape] })
+    throw new ShapeError(
+      `${op}: expected tensors of ${ra} and ${rb} dimensions, got ${show(a.shape)} and ${show(b.shape)}; matmul takes any`,
+      { op, shapes: [a.shape, b.shape] },
+    )
   }
 }
 
@@ -23,7 +26,11 @@ export function mm(a: Tensor, b: Tensor): Tensor {
 /** Products of two stacks of matrices. @see https://docs.pytorch.org/docs/stable/generated/torch.bmm.html */
 export function bmm(a: Tensor, b: Tensor): Tensor {
   ranks('bmm', a, 3, b, 3)
-  if (a.shape[0] !== b.shape[0]) throw new ShapeError(`bmm: Expected the batch sizes to be equal, got ${show(a.shape)} and ${show(b.shape)}`, { op: 'bmm', shapes: [a.shape, b.shape] })
+  if (a.shape[0] !== b.shape[0])
+    throw new ShapeError(`bmm: Expected the batch sizes to be equal, got ${show(a.shape)} and ${show(b.shape)}`, {
+      op: 'bmm',
+      shapes: [a.shape, b.shape],
+    })
   return a.matmul(b)
 }
 /** A matrix times a vector. @see https://docs.pytorch.org/docs/stable/generated/torch.mv.html */
@@ -52,7 +59,11 @@ const affine: GeneralOp<null> = /* @__PURE__ */ general('linear', {
   },
   vjp: [vjp([], (g) => g), vjp([2], (g, c) => g.matmul(c.in(2))), vjp([1], (g, c) => g.transpose(0, 1).matmul(c.in(1)))],
   jvp: ([tb, tx, tw], c) => {
-    const terms = [tb?.expand([c.in(1).shape[0]!, tb.shape[0]!]), tx?.matmul(c.in(2).t()), tw === null || tw === undefined ? undefined : c.in(1).matmul(tw.t())].filter((t) => t !== undefined && t !== null) as Tensor[]
+    const terms = [
+      tb?.expand([c.in(1).shape[0]!, tb.shape[0]!]),
+      tx?.matmul(c.in(2).t()),
+      tw === null || tw === undefined ? undefined : c.in(1).matmul(tw.t()),
+    ].filter((t) => t !== undefined && t !== null) as Tensor[]
     return terms.reduce((a, b) => a.add(b))
   },
 })
@@ -65,12 +76,23 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor 
   expectTensor('linear', x, 'the input')
   expectTensor('linear', weight, 'the weight')
   if (weight.layout.rank !== 2 || x.layout.rank === 0 || x.shape.at(-1) !== weight.shape[1]) {
-    throw new ShapeError(`linear: the input's last dim must be the weight's second: ${show(x.shape)} with weight ${show(weight.shape)}`, { op: 'linear', shapes: [x.shape, weight.shape] })
+    throw new ShapeError(`linear: the input's last dim must be the weight's second: ${show(x.shape)} with weight ${show(weight.shape)}`, {
+      op: 'linear',
+      shapes: [x.shape, weight.shape],
+    })
   }
-  if (x.dt !== weight.dt || (bias && bias.dt !== x.dt)) throw new DTypeError(`linear: input, weight and bias must have one dtype, got ${x.dtype}, ${weight.dtype}${bias ? ` and ${bias.dtype}` : ''}`, { op: 'linear' })
+  if (x.dt !== weight.dt || (bias && bias.dt !== x.dt))
+    throw new DTypeError(
+      `linear: input, weight and bias must have one dtype, got ${x.dtype}, ${weight.dtype}${bias ? ` and ${bias.dtype}` : ''}`,
+      { op: 'linear' },
+    )
   if (!bias) return x.matmul(weight.t())
   expectTensor('linear', bias, 'the bias')
-  if (bias.layout.rank !== 1 || bias.shape[0] !== weight.shape[0]) throw new ShapeError(`linear: bias of shape ${show(bias.shape)} does not fit ${weight.shape[0]} outputs`, { op: 'linear', shapes: [bias.shape] })
+  if (bias.layout.rank !== 1 || bias.shape[0] !== weight.shape[0])
+    throw new ShapeError(`linear: bias of shape ${show(bias.shape)} does not fit ${weight.shape[0]} outputs`, {
+      op: 'linear',
+      shapes: [bias.shape],
+    })
   if (x.layout.rank === 2) return affine.one([bias, x, weight], null)
   const rows = numel(x.shape.slice(0, -1))
   return affine.one([bias, x.reshape([rows, x.shape.at(-1)!]), weight], null).reshape([...x.shape.slice(0, -1), weight.shape[0]!])

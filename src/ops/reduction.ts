@@ -5,7 +5,7 @@ import { DTypeError } from '../errors.ts'
 import { type Kernel, kernel, reduce, run1, run2, runInto } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import type { Owner } from '../memory/storage.ts'
-import { general, type GeneralOp, OUT, vjp } from '../op/general.ts'
+import { type GeneralOp, general, OUT, vjp } from '../op/general.ts'
 import { expectTensor, TensorCore } from '../tensor.ts'
 import { type DimArgument, type DimOptions, type Reduced, reduced, reducedBatch, unreduce } from './dims.ts'
 
@@ -57,7 +57,11 @@ function divided(x: TensorCore, divisor: number): TensorCore {
 }
 
 function floatsOnly(op: string, x: Tensor): void {
-  if (!x.dt.floating) throw new DTypeError(`${op}(): could not infer output dtype. Input dtype must be a floating point type, got ${x.dtype}; convert it first, e.g. x.to('float32')`, { op, dtypes: [x.dtype] })
+  if (!x.dt.floating)
+    throw new DTypeError(
+      `${op}(): could not infer output dtype. Input dtype must be a floating point type, got ${x.dtype}; convert it first, e.g. x.to('float32')`,
+      { op, dtypes: [x.dtype] },
+    )
 }
 
 function meanOf(x: TensorCore, dims: readonly number[], keepdim: boolean, owner: Owner | null): TensorCore {
@@ -108,10 +112,12 @@ function spreadOf(x: TensorCore, p: Spread, owner: Owner | null): TensorCore {
   const n = count(x, p.dims)
   return scaled(total, 1 / Math.max(0, n - p.correction))
 }
-const batchOf = (op: () => GeneralOp<Spread>) => (b: Parameters<typeof reducedBatch<Spread>>[0]): Tensor => {
-  const { value, p } = reducedBatch(b)
-  return op().one([value], { ...p, all: false })
-}
+const batchOf =
+  (op: () => GeneralOp<Spread>) =>
+  (b: Parameters<typeof reducedBatch<Spread>>[0]): Tensor => {
+    const { value, p } = reducedBatch(b)
+    return op().one([value], { ...p, all: false })
+  }
 
 const varOp: GeneralOp<Spread> = /* @__PURE__ */ general('var', {
   node: 'VarBackward0',
@@ -120,7 +126,9 @@ const varOp: GeneralOp<Spread> = /* @__PURE__ */ general('var', {
     vjp([0], (g, c) => {
       const x = c.in(0)
       const n = count(x, c.p.dims)
-      return unreduce(g, c.shapeOf(0), c.p).mul(x.sub(x.mean({ dim: c.p.dims, keepdim: true }))).mul(2 / Math.max(0, n - c.p.correction))
+      return unreduce(g, c.shapeOf(0), c.p)
+        .mul(x.sub(x.mean({ dim: c.p.dims, keepdim: true })))
+        .mul(2 / Math.max(0, n - c.p.correction))
     }),
   ],
   batch: batchOf(() => varOp),
@@ -147,10 +155,21 @@ const stdOp: GeneralOp<Spread> = /* @__PURE__ */ general('std', {
   batch: batchOf(() => stdOp),
 })
 
-function spread(op: GeneralOp<Spread>, name: string, x: Tensor, dim: DimArgument<SpreadOptions> | undefined, options: SpreadOptions | undefined): Tensor {
+function spread(
+  op: GeneralOp<Spread>,
+  name: string,
+  x: Tensor,
+  dim: DimArgument<SpreadOptions> | undefined,
+  options: SpreadOptions | undefined,
+): Tensor {
   expectTensor(name, x, 'argument 0')
-  if (!x.dt.floating) throw new DTypeError(`${name}: std and var only support floating point and complex dtypes, got ${x.dtype}`, { op: name, dtypes: [x.dtype] })
-  const correction = options?.correction ?? (typeof dim === 'object' && !Array.isArray(dim) ? (dim as SpreadOptions).correction : undefined) ?? 1
+  if (!x.dt.floating)
+    throw new DTypeError(`${name}: std and var only support floating point and complex dtypes, got ${x.dtype}`, {
+      op: name,
+      dtypes: [x.dtype],
+    })
+  const correction =
+    options?.correction ?? (typeof dim === 'object' && !Array.isArray(dim) ? (dim as SpreadOptions).correction : undefined) ?? 1
   return op.one([x], { ...reduced(x, dim, name, options), correction, node: name })
 }
 
@@ -158,6 +177,7 @@ function spread(op: GeneralOp<Spread>, name: string, x: Tensor, dim: DimArgument
 function variance(x: Tensor, dim?: DimArgument<SpreadOptions>, options?: SpreadOptions): Tensor {
   return spread(varOp, 'var', x, dim, options)
 }
+
 export { variance as var }
 
 /** The standard deviation over dims. @see https://docs.pytorch.org/docs/stable/generated/torch.std.html */
@@ -187,9 +207,15 @@ function othersProduct(x: Tensor, dims: readonly number[]): Tensor {
   if (n < 2) return x.onesLike()
   const ones = flat.narrow(-1, 0, 1).onesLike()
   const before = ones.catWith([flat.narrow(-1, 0, n - 1)], -1).cumprod(-1)
-  const after = ones.catWith([flat.flip([-1]).narrow(-1, 0, n - 1)], -1).cumprod(-1).flip([-1])
+  const after = ones
+    .catWith([flat.flip([-1]).narrow(-1, 0, n - 1)], -1)
+    .cumprod(-1)
+    .flip([-1])
   const inverse = order.map((_, d) => order.indexOf(d))
-  return before.mul(after).reshape([...keptShape, ...dims.map((d) => shape[d]!)]).permute(inverse)
+  return before
+    .mul(after)
+    .reshape([...keptShape, ...dims.map((d) => shape[d]!)])
+    .permute(inverse)
 }
 
 /** The product over dims; the gradient is exact with zeros among the elements. @see https://docs.pytorch.org/docs/stable/generated/torch.prod.html */
@@ -199,8 +225,14 @@ export function prod(x: Tensor, dim?: DimArgument<TypedDims>, options?: TypedDim
   return prodOp.one([t], reduced(t, dim, 'prod', options))
 }
 
-const anyOp: GeneralOp<Reduced> = /* @__PURE__ */ general('any', { node: 'AnyBackward0', forward: (x, p, owner) => reduce('any', x[0]!, p.dims, p.keepdim, owner) })
-const allOp: GeneralOp<Reduced> = /* @__PURE__ */ general('all', { node: 'AllBackward0', forward: (x, p, owner) => reduce('all', x[0]!, p.dims, p.keepdim, owner) })
+const anyOp: GeneralOp<Reduced> = /* @__PURE__ */ general('any', {
+  node: 'AnyBackward0',
+  forward: (x, p, owner) => reduce('any', x[0]!, p.dims, p.keepdim, owner),
+})
+const allOp: GeneralOp<Reduced> = /* @__PURE__ */ general('all', {
+  node: 'AllBackward0',
+  forward: (x, p, owner) => reduce('all', x[0]!, p.dims, p.keepdim, owner),
+})
 
 /** Is any element not zero? @see https://docs.pytorch.org/docs/stable/generated/torch.any.html */
 export function any(x: Tensor, dim?: DimArgument, options?: DimOptions): Tensor {
@@ -238,7 +270,16 @@ const logsumexpOp: GeneralOp<Reduced> = /* @__PURE__ */ general('logsumexp', {
     if (p.keepdim) return y
     return new TensorCore(y.storage, y.layout.squeeze(p.dims), y.dt)
   },
-  vjp: [vjp([0, OUT], (g, c) => unreduce(g, c.shapeOf(0), c.p).mul(c.in(0).sub(unreduce(c.out(), c.shapeOf(0), c.p)).exp()))],
+  vjp: [
+    vjp([0, OUT], (g, c) =>
+      unreduce(g, c.shapeOf(0), c.p).mul(
+        c
+          .in(0)
+          .sub(unreduce(c.out(), c.shapeOf(0), c.p))
+          .exp(),
+      ),
+    ),
+  ],
   batch: (b) => {
     const { value, p } = reducedBatch(b)
     return p.dims.length === 0 ? value.clone() : logsumexpOp.one([value], { ...p, all: false })

@@ -1,6 +1,6 @@
 /** Rounding; gradients are zero everywhere (and 1 for the fraction). */
 import type { Arith } from '../backend/scalar.ts'
-import { type Unary, unary } from '../op/elementwise.ts'
+import { type Unary, unary } from '../op/kinds.ts'
 
 const zero = <V extends Arith<V>>(g: V): V => g.mul(0)
 

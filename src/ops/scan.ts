@@ -3,10 +3,10 @@ import { dtypes } from '../dtype.ts'
 import { backend, contiguous } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
-import { general, type GeneralOp, OUT, vjp } from '../op/general.ts'
+import type { Owner } from '../memory/storage.ts'
+import { type GeneralOp, general, OUT, vjp } from '../op/general.ts'
 import { numel, wrapDim } from '../shape.ts'
 import { address, empty, expectTensor, type TensorCore } from '../tensor.ts'
-import type { Owner } from '../memory/storage.ts'
 
 interface Along {
   dim: number
@@ -61,8 +61,20 @@ function cumprodVjp(g: Tensor, x: Tensor, y: Tensor, dim: number): Tensor {
   for (let i = 0; i < n; i++) {
     const before = i === 0 ? x.narrow(dim, 0, 1).onesLike() : x.narrow(dim, 0, i).prod({ dim, keepdim: true })
     const rest = n - i - 1
-    const after = rest === 0 ? x.narrow(dim, 0, 1).onesLike() : x.narrow(dim, 0, 1).onesLike().catWith([x.narrow(dim, i + 1, rest)], dim).cumprod(dim)
-    parts.push(g.narrow(dim, i, n - i).mul(before.mul(after)).sum({ dim, keepdim: true }))
+    const after =
+      rest === 0
+        ? x.narrow(dim, 0, 1).onesLike()
+        : x
+            .narrow(dim, 0, 1)
+            .onesLike()
+            .catWith([x.narrow(dim, i + 1, rest)], dim)
+            .cumprod(dim)
+    parts.push(
+      g
+        .narrow(dim, i, n - i)
+        .mul(before.mul(after))
+        .sum({ dim, keepdim: true }),
+    )
   }
   return parts[0]!.catWith(parts.slice(1), dim)
 }

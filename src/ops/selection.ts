@@ -1,7 +1,9 @@
 /** Choosing elements by masks. */
-import { ElementwiseOp, type HasOp } from '../op/elementwise.ts'
+
 import { DTypeError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
+import { ElementwiseOp } from '../op/elementwise.ts'
+import type { HasOp } from '../op/kinds.ts'
 import { expectTensor } from '../tensor.ts'
 import { choose } from './choose.ts'
 
@@ -12,14 +14,22 @@ export function where(x: Tensor, condition: Tensor, other: Tensor | number): Ten
 }
 
 const fill = /* @__PURE__ */ new ElementwiseOp('maskedFill', 2, {
-  node: 'MaskedFillBackward0', scalars: 1, value: (x, m, s) => s!.where(m!, x!), vjp: [(g, { b }) => g.mul(0).where(b, g), null],
+  node: 'MaskedFillBackward0',
+  scalars: 1,
+  value: (x, m, s) => s!.where(m!, x!),
+  vjp: [(g, { b }) => g.mul(0).where(b, g), null],
 })
 
-type MaskedFill = ((x: Tensor, mask: Tensor, value: number) => Tensor) & HasOp & { readonly inPlace: (x: Tensor, mask: Tensor, value: number) => Tensor }
+type MaskedFill = ((x: Tensor, mask: Tensor, value: number) => Tensor) &
+  HasOp & { readonly inPlace: (x: Tensor, mask: Tensor, value: number) => Tensor }
 
 function checkMask(mask: Tensor): void {
   expectTensor('maskedFill', mask, 'the mask')
-  if (mask.dt.name !== 'bool') throw new DTypeError(`maskedFill: only supports boolean masks, but got mask with dtype ${mask.dtype}`, { op: 'maskedFill', dtypes: [mask.dtype] })
+  if (mask.dt.name !== 'bool')
+    throw new DTypeError(`maskedFill: only supports boolean masks, but got mask with dtype ${mask.dtype}`, {
+      op: 'maskedFill',
+      dtypes: [mask.dtype],
+    })
 }
 
 /** x with `value` where the mask holds. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.masked_fill.html */

@@ -5,7 +5,7 @@ import { cloneContiguous, copyInto, fillWith } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import { Storage } from '../memory/storage.ts'
-import { type Batched, general, type GeneralOp, view, vjp } from '../op/general.ts'
+import { type Batched, type GeneralOp, general, view, vjp } from '../op/general.ts'
 import { checkShape, numel, type Shape, wrapDim, wrapDims } from '../shape.ts'
 import { empty, expectTensor, TensorCore } from '../tensor.ts'
 
@@ -20,15 +20,22 @@ export function inferShape(shape: Shape, count: number, op: string): number[] {
   const at = shape.indexOf(-1)
   if (at < 0) {
     checkShape(shape, op)
-    if (numel(shape) !== count) throw new ShapeError(`${op}: shape '${show(shape)}' is invalid for input of size ${count}`, { op, shapes: [shape] })
+    if (numel(shape) !== count)
+      throw new ShapeError(`${op}: shape '${show(shape)}' is invalid for input of size ${count}`, { op, shapes: [shape] })
     return [...shape]
   }
-  if (shape.indexOf(-1, at + 1) >= 0) throw new ShapeError(`${op}: only one dimension can be inferred, got ${show(shape)}`, { op, shapes: [shape] })
+  if (shape.indexOf(-1, at + 1) >= 0)
+    throw new ShapeError(`${op}: only one dimension can be inferred, got ${show(shape)}`, { op, shapes: [shape] })
   const rest = shape.filter((_, i) => i !== at)
   checkShape(rest, op)
   const known = numel(rest)
-  if (known === 0) throw new ShapeError(`${op}: cannot reshape tensor of ${count} elements into shape ${show(shape)} because the unspecified dimension size -1 can be any value and is ambiguous`, { op, shapes: [shape] })
-  if (count % known !== 0) throw new ShapeError(`${op}: shape '${show(shape)}' is invalid for input of size ${count}`, { op, shapes: [shape] })
+  if (known === 0)
+    throw new ShapeError(
+      `${op}: cannot reshape tensor of ${count} elements into shape ${show(shape)} because the unspecified dimension size -1 can be any value and is ambiguous`,
+      { op, shapes: [shape] },
+    )
+  if (count % known !== 0)
+    throw new ShapeError(`${op}: shape '${show(shape)}' is invalid for input of size ${count}`, { op, shapes: [shape] })
   return shape.with(at, count / known)
 }
 
@@ -37,7 +44,10 @@ const viewOp: GeneralOp<{ shape: number[]; op: string }> = /* @__PURE__ */ view(
   layout: (l, { shape, op }) => {
     const made = l.reshape(shape)
     if (made === undefined) {
-      throw new ShapeError(`${op}: view size is not compatible with input tensor's size and stride (at least one dimension spans across two contiguous subspaces): ${show(l.shape)} with strides ${show(l.strides)} to ${show(shape)}. Use reshape(…) instead.`, { op, shapes: [l.shape, shape] })
+      throw new ShapeError(
+        `${op}: view size is not compatible with input tensor's size and stride (at least one dimension spans across two contiguous subspaces): ${show(l.shape)} with strides ${show(l.strides)} to ${show(shape)}. Use reshape(…) instead.`,
+        { op, shapes: [l.shape, shape] },
+      )
     }
     return made
   },
@@ -134,7 +144,10 @@ export function permute(x: Tensor, dims: Shape | number, ...rest: number[]): Ten
   const list = shapeArgument(dims, rest)
   const order = list.map((d) => wrapDim(d, x.layout.rank, 'permute'))
   if (order.length !== x.layout.rank || new Set(order).size !== order.length) {
-    throw new ArgumentError(`permute: ${show(list)} is not an order of the ${x.layout.rank} dims of ${show(x.layout.shape)}`, { op: 'permute', shapes: [x.layout.shape] })
+    throw new ArgumentError(`permute: ${show(list)} is not an order of the ${x.layout.rank} dims of ${show(x.layout.shape)}`, {
+      op: 'permute',
+      shapes: [x.layout.shape],
+    })
   }
   return permuteOp.one([x], { order })
 }
@@ -160,7 +173,11 @@ export function transpose(x: Tensor, dim0: number, dim1: number): Tensor {
 /** A matrix transposed; 0- and 1-dim tensors as they are. @see https://docs.pytorch.org/docs/stable/generated/torch.t.html */
 export function t(x: Tensor): Tensor {
   expectTensor('t', x, 'argument 0')
-  if (x.layout.rank > 2) throw new ShapeError(`t: expects a tensor with <= 2 dimensions, but it is ${x.layout.rank}D; use transpose(…) or permute(…)`, { op: 't', shapes: [x.layout.shape] })
+  if (x.layout.rank > 2)
+    throw new ShapeError(`t: expects a tensor with <= 2 dimensions, but it is ${x.layout.rank}D; use transpose(…) or permute(…)`, {
+      op: 't',
+      shapes: [x.layout.shape],
+    })
   return x.layout.rank < 2 ? permuteOp.one([x], { order: x.layout.rank === 1 ? [0] : [] }) : transposeOp.one([x], { a: 0, b: 1, t: true })
 }
 
@@ -205,7 +222,8 @@ interface Slice {
 }
 const sliceOp: GeneralOp<Slice> = /* @__PURE__ */ view('slice', {
   node: 'SliceBackward0',
-  layout: (l, { dim, start, length, step }) => new Layout(l.shape.with(dim, length), l.strides.with(dim, l.strides[dim]! * step), l.offset + start * l.strides[dim]!),
+  layout: (l, { dim, start, length, step }) =>
+    new Layout(l.shape.with(dim, length), l.strides.with(dim, l.strides[dim]! * step), l.offset + start * l.strides[dim]!),
   vjp: (g, c) => intoZeros(g, c.shapeOf(0), (z) => sliceOp.one([z], c.p)),
   batch: (b) => sliceOp.one([front(b)], { ...b.p, dim: b.p.dim + 1 }),
 })
@@ -218,11 +236,13 @@ const sliceOp: GeneralOp<Slice> = /* @__PURE__ */ view('slice', {
 export function slice(x: Tensor, dim = 0, start?: number | null, end?: number | null, step = 1): Tensor {
   expectTensor('slice', x, 'argument 0')
   if (x.layout.rank === 0) throw new IndexError('slice: a 0-dim tensor cannot be sliced', { op: 'slice' })
-  if (!Number.isInteger(step) || step < 1) throw new ArgumentError(`slice: step must be a whole number greater than zero, got ${step}`, { op: 'slice' })
+  if (!Number.isInteger(step) || step < 1)
+    throw new ArgumentError(`slice: step must be a whole number greater than zero, got ${step}`, { op: 'slice' })
   const d = wrapDim(dim, x.layout.rank, 'slice')
   const size = x.layout.shape[d]!
   const clamped = (v: number): number => {
-    if (!Number.isInteger(v) && Math.abs(v) !== Number.POSITIVE_INFINITY) throw new IndexError(`slice: positions must be whole numbers, got ${v}`, { op: 'slice' })
+    if (!Number.isInteger(v) && Math.abs(v) !== Number.POSITIVE_INFINITY)
+      throw new IndexError(`slice: positions must be whole numbers, got ${v}`, { op: 'slice' })
     return Math.min(size, Math.max(0, v < 0 ? v + size : v))
   }
   const from = clamped(start ?? 0)
@@ -236,9 +256,11 @@ export function narrow(x: Tensor, dim: number, start: number, length: number): T
   if (x.layout.rank === 0) throw new IndexError('narrow: cannot be applied to a 0-dim tensor', { op: 'narrow' })
   const d = wrapDim(dim, x.layout.rank, 'narrow')
   const size = x.layout.shape[d]!
-  if (!Number.isInteger(start) || start < -size || start > size) throw new IndexError(`narrow: start out of range (expected to be in range of [${-size}, ${size}], but got ${start})`, { op: 'narrow' })
+  if (!Number.isInteger(start) || start < -size || start > size)
+    throw new IndexError(`narrow: start out of range (expected to be in range of [${-size}, ${size}], but got ${start})`, { op: 'narrow' })
   const from = start < 0 ? start + size : start
-  if (!Number.isInteger(length) || length < 0 || from + length > size) throw new IndexError(`narrow: start (${from}) + length (${length}) exceeds dimension size (${size}).`, { op: 'narrow' })
+  if (!Number.isInteger(length) || length < 0 || from + length > size)
+    throw new IndexError(`narrow: start (${from}) + length (${length}) exceeds dimension size (${size}).`, { op: 'narrow' })
   return sliceOp.one([x], { dim: d, start: from, length, step: 1 })
 }
 
@@ -279,7 +301,10 @@ const squeezeOp: GeneralOp<{ dims: number[]; all: boolean }> = /* @__PURE__ */ v
 /** Without its size-1 dims, or without those named. @see https://docs.pytorch.org/docs/stable/generated/torch.squeeze.html */
 export function squeeze(x: Tensor, dim?: number | readonly number[]): Tensor {
   expectTensor('squeeze', x, 'argument 0')
-  return squeezeOp.one([x], { dims: dim === undefined ? x.layout.shape.map((_, i) => i) : wrapDims(dim, x.layout.rank, 'squeeze'), all: dim === undefined })
+  return squeezeOp.one([x], {
+    dims: dim === undefined ? x.layout.shape.map((_, i) => i) : wrapDims(dim, x.layout.rank, 'squeeze'),
+    all: dim === undefined,
+  })
 }
 
 const unsqueezeOp: GeneralOp<{ dim: number }> = /* @__PURE__ */ view('unsqueeze', {
@@ -353,7 +378,8 @@ export function flatten(x: Tensor, startDim = 0, endDim = -1): Tensor {
   if (rank === 0) return reshape(x, [1])
   const from = wrapDim(startDim, rank, 'flatten')
   const to = wrapDim(endDim, rank, 'flatten')
-  if (from > to) throw new ArgumentError(`flatten: has invalid args: startDim cannot come after endDim (${startDim}, ${endDim})`, { op: 'flatten' })
+  if (from > to)
+    throw new ArgumentError(`flatten: has invalid args: startDim cannot come after endDim (${startDim}, ${endDim})`, { op: 'flatten' })
   return from === to ? x : reshape(x, [...shape.slice(0, from), numel(shape.slice(from, to + 1)), ...shape.slice(to + 1)])
 }
 
@@ -379,7 +405,10 @@ export function asStrided(x: Tensor, shape: Shape, strides: readonly number[], o
   const layout = new Layout(shape, strides, offset ?? x.layout.offset)
   const elements = Math.floor(x.storage.bytes / x.dt.bytes)
   if (layout.offset < 0 || strides.some((s) => s < 0) || layout.end > elements) {
-    throw new IndexError(`asStrided: shape ${show(shape)}, strides ${show(strides)} and offset ${layout.offset} leave the ${elements} elements of the storage`, { op: 'asStrided', shapes: [shape] })
+    throw new IndexError(
+      `asStrided: shape ${show(shape)}, strides ${show(strides)} and offset ${layout.offset} leave the ${elements} elements of the storage`,
+      { op: 'asStrided', shapes: [shape] },
+    )
   }
   return asStridedOp.one([x], { shape, strides, offset: layout.offset })
 }

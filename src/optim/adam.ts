@@ -29,13 +29,25 @@ function stepKernel(dtype: 'float32' | 'float64', amsgrad: boolean): Kernel {
   let hit = kernels.get(key)
   if (hit === undefined) {
     const p = input(0)
-    const g = input(1).mul(scalar(0)).add(p.mul(scalar(1)))
+    const g = input(1)
+      .mul(scalar(0))
+      .add(p.mul(scalar(1)))
     const m = input(2).add(g.sub(input(2)).mul(scalar(3)))
-    const v = input(3).mul(scalar(4)).add(g.mul(g).mul(scalar(5)))
+    const v = input(3)
+      .mul(scalar(4))
+      .add(g.mul(g).mul(scalar(5)))
     const top = amsgrad ? input(4).maximum(v) : v
     const next = p.mul(scalar(2)).sub(m.mul(scalar(6)).div(top.sqrt().div(scalar(7)).add(scalar(8))))
     const outputs = amsgrad ? [next, m, v, top] : [next, m, v]
-    hit = kernel(new Program(outputs, outputs.map(() => dtype), new Array(outputs.length + 1).fill(dtype), 9, dtype))
+    hit = kernel(
+      new Program(
+        outputs,
+        outputs.map(() => dtype),
+        new Array(outputs.length + 1).fill(dtype),
+        9,
+        dtype,
+      ),
+    )
     kernels.set(key, hit)
   }
   return hit
@@ -66,7 +78,15 @@ export class Adam extends Optimizer<AdamOptions> {
     const { expAvg, expAvgSq, maxExpAvgSq } = s.tensors
     const state = o.amsgrad ? [expAvg!, expAvgSq!, maxExpAvgSq!] : [expAvg!, expAvgSq!]
     this.pass(stepKernel(p.dt.name as 'float32', o.amsgrad), p, g, state, [
-      o.maximize ? -1 : 1, decay, shrink, 1 - b1, b2, 1 - b2, o.lr / (1 - b1 ** t), Math.sqrt(1 - b2 ** t), o.eps,
+      o.maximize ? -1 : 1,
+      decay,
+      shrink,
+      1 - b1,
+      b2,
+      1 - b2,
+      o.lr / (1 - b1 ** t),
+      Math.sqrt(1 - b2 ** t),
+      o.eps,
     ])
   }
 }

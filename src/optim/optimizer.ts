@@ -28,11 +28,14 @@ export abstract class Optimizer<H extends object> {
   constructor(params: Params<H>, defaults: H) {
     this.defaults = defaults
     if (isTensor(params) || typeof (params as Iterable<Tensor> | undefined)?.[Symbol.iterator] !== 'function') {
-      throw new ArgumentError(`params argument given to the optimizer should be an iterable of Tensors or groups, but got ${isTensor(params) ? params.dt.torchType : typeof params}`)
+      throw new ArgumentError(
+        `params argument given to the optimizer should be an iterable of Tensors or groups, but got ${isTensor(params) ? params.dt.torchType : typeof params}`,
+      )
     }
     const list = [...(params as Iterable<unknown>)]
     if (list.length === 0) throw new ArgumentError('optimizer got an empty parameter list')
-    if (list.some((p) => typeof p === 'object' && p !== null && 'params' in p)) for (const g of list) this.addParamGroup(g as Partial<H> & { params: Iterable<Tensor> })
+    if (list.some((p) => typeof p === 'object' && p !== null && 'params' in p))
+      for (const g of list) this.addParamGroup(g as Partial<H> & { params: Iterable<Tensor> })
     else this.addParamGroup({ params: list as Tensor[] } as unknown as Partial<H> & { params: Iterable<Tensor> })
   }
 

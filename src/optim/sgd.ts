@@ -28,8 +28,14 @@ function stepKernel(dtype: 'float32' | 'float64', momentum: boolean, nesterov: b
   let hit = kernels.get(key)
   if (hit === undefined) {
     const p = input(0)
-    const g = input(1).mul(scalar(0)).add(p.mul(scalar(1)))
-    const b = momentum ? input(2).mul(scalar(3)).add(g.mul(scalar(4))) : g
+    const g = input(1)
+      .mul(scalar(0))
+      .add(p.mul(scalar(1)))
+    const b = momentum
+      ? input(2)
+          .mul(scalar(3))
+          .add(g.mul(scalar(4)))
+      : g
     const direction = nesterov ? g.add(b.mul(scalar(3))) : b
     const next = p.sub(direction.mul(scalar(2)))
     hit = momentum
@@ -49,7 +55,8 @@ export class SGD extends Optimizer<SGDOptions> {
     checkRate('learning rate', o.lr)
     checkRate('momentum value', o.momentum)
     checkRate('weight_decay value', o.weightDecay)
-    if (o.nesterov && (o.momentum <= 0 || o.dampening !== 0)) throw new ArgumentError('Nesterov momentum requires a momentum and zero dampening')
+    if (o.nesterov && (o.momentum <= 0 || o.dampening !== 0))
+      throw new ArgumentError('Nesterov momentum requires a momentum and zero dampening')
   }
   protected update(p: Tensor, g: TensorCore, o: ParamGroup<SGDOptions>): void {
     const k = stepKernel(p.dt.name as 'float32', o.momentum !== 0, o.nesterov)

@@ -1,9 +1,9 @@
 /** `gradcheck` and `gradgradcheck`: analytical gradients against finite differences. */
 import { grad } from '../autograd/grad.ts'
 import { noGrad } from '../autograd/modes.ts'
+import { tensor } from '../creation.ts'
 import { ArgumentError, AutogradError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
-import { tensor } from '../creation.ts'
 import { Generator } from '../random.ts'
 import { isTensor } from '../tensor.ts'
 
@@ -73,7 +73,11 @@ function analytical(f: Checked, inputs: readonly Tensor[], input: Tensor, output
   return Array.from({ length: n }, (_, k) => {
     const seed = new Float64Array(n)
     seed[k] = 1
-    const g = grad(y, input, { gradOutputs: tensor(seed, { dtype: y.dtype }).reshape([...y.shape]), retainGraph: true, allowUnused: true })[0] as Tensor | null
+    const g = grad(y, input, {
+      gradOutputs: tensor(seed, { dtype: y.dtype }).reshape([...y.shape]),
+      retainGraph: true,
+      allowUnused: true,
+    })[0] as Tensor | null
     return g === null ? new Float64Array(input.numel()) : Float64Array.from(g.toTypedArray())
   })
 }
@@ -90,12 +94,20 @@ export function gradcheck(f: Checked, inputs: Tensor | readonly Tensor[], option
   const { eps = 1e-6, atol = 1e-5, rtol = 1e-3, raiseException = true, nondetTol = 0 } = options
   const all = isTensor(inputs) ? [inputs as Tensor] : [...(inputs as readonly Tensor[])]
   const wrt = differentiable(all)
-  if (wrt.length === 0) throw new ArgumentError('gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True.')
+  if (wrt.length === 0)
+    throw new ArgumentError(
+      'gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True.',
+    )
   wrt.forEach((t, i) => {
     if (t.layout.strides.some((s, d) => s === 0 && t.shape[d]! > 1)) {
-      throw new ArgumentError(`The ${i}th input has a dimension with stride 0. gradcheck only supports inputs that are non-overlapping to be able to compute the numerical gradients correctly. You should call .contiguous on the input before passing it to gradcheck.`)
+      throw new ArgumentError(
+        `The ${i}th input has a dimension with stride 0. gradcheck only supports inputs that are non-overlapping to be able to compute the numerical gradients correctly. You should call .contiguous on the input before passing it to gradcheck.`,
+      )
     }
-    if (t.dtype !== 'float64') console.warn(`Input #${i} requires gradient and is not a double precision floating point or complex. This check will likely fail if all the inputs are not of double precision floating point or complex. `)
+    if (t.dtype !== 'float64')
+      console.warn(
+        `Input #${i} requires gradient and is not a double precision floating point or complex. This check will likely fail if all the inputs are not of double precision floating point or complex. `,
+      )
   })
   try {
     const count = outputsOf(f, all).length
@@ -108,10 +120,14 @@ export function gradcheck(f: Checked, inputs: Tensor | readonly Tensor[], option
           for (let j = 0; j < row.length; j++) {
             const e = expected[k]?.[j] ?? 0
             if (!(Math.abs(row[j]! - e) <= atol + rtol * Math.abs(e))) {
-              throw new GradcheckError(`Jacobian mismatch for output ${o} with respect to input ${i},\nnumerical:\n${text(expected)}\nanalytical:\n${text(got)}\n`)
+              throw new GradcheckError(
+                `Jacobian mismatch for output ${o} with respect to input ${i},\nnumerical:\n${text(expected)}\nanalytical:\n${text(got)}\n`,
+              )
             }
             if (Math.abs(row[j]! - again[k]![j]!) > nondetTol) {
-              throw new GradcheckError('Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives different values, although analytical gradient matches numerical gradient.')
+              throw new GradcheckError(
+                'Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives different values, although analytical gradient matches numerical gradient.',
+              )
             }
           }
         }
@@ -136,7 +152,12 @@ function checkLinear(f: Checked, all: readonly Tensor[], t: Tensor, o: number): 
  * Checks second derivatives: `gradcheck` of the gradient of `f`, with respect to the inputs and the incoming gradients.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradgradcheck.html
  */
-export function gradgradcheck(f: Checked, inputs: Tensor | readonly Tensor[], gradOutputs?: Tensor | readonly Tensor[] | null, options: GradcheckOptions = {}): boolean {
+export function gradgradcheck(
+  f: Checked,
+  inputs: Tensor | readonly Tensor[],
+  gradOutputs?: Tensor | readonly Tensor[] | null,
+  options: GradcheckOptions = {},
+): boolean {
   const all = isTensor(inputs) ? [inputs as Tensor] : [...(inputs as readonly Tensor[])]
   const outs = outputsOf(f, all)
   const generator = new Generator(0)
@@ -145,16 +166,24 @@ export function gradgradcheck(f: Checked, inputs: Tensor | readonly Tensor[], gr
       ? outs.map((y) => {
           const v = new Float64Array(y.numel())
           generator.normal(v)
-          return tensor(v, { dtype: y.dtype }).reshape([...y.shape]).requiresGrad_()
+          return tensor(v, { dtype: y.dtype })
+            .reshape([...y.shape])
+            .requiresGrad_()
         })
-      : isTensor(gradOutputs) ? [gradOutputs as Tensor] : [...(gradOutputs as readonly Tensor[])]
+      : isTensor(gradOutputs)
+        ? [gradOutputs as Tensor]
+        : [...(gradOutputs as readonly Tensor[])]
   const count = all.length
   const first = (...args: Tensor[]): Tensor[] => {
     const ins = args.slice(0, count)
     const given = args.slice(count)
     const ys = outputsOf(f, ins)
     const live = ys.map((y, i) => [y, given[i]!] as const).filter(([y]) => y.requiresGrad)
-    const made = grad(live.map(([y]) => y), differentiable(ins), { gradOutputs: live.map(([, g]) => g), createGraph: true, allowUnused: true }) as (Tensor | null)[]
+    const made = grad(
+      live.map(([y]) => y),
+      differentiable(ins),
+      { gradOutputs: live.map(([, g]) => g), createGraph: true, allowUnused: true },
+    ) as (Tensor | null)[]
     return made.filter((g) => g !== null)
   }
   return gradcheck(first, [...all, ...vs], options)

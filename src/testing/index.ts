@@ -1,2 +1,2 @@
 /** `gradtape/testing`: checks for functions and operations of your own. */
-export { type Checked, gradcheck, GradcheckError, type GradcheckOptions, gradgradcheck } from './gradcheck.ts'
+export { type Checked, GradcheckError, type GradcheckOptions, gradcheck, gradgradcheck } from './gradcheck.ts'

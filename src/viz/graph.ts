@@ -84,10 +84,13 @@ function nodeOf(t: Tensor, i: number): Node {
   if (!isTensor(t)) throw new ArgumentError(`graphOf: expected a tensor for output ${i}, got ${typeof t}`, { op: 'graphOf' })
   const node = t.gradFn ?? (t.requiresGrad ? enableGrad(() => t.reshape(t.shape).gradFn)?.nextFunctions[0]?.[0] : null)
   if (node === null || node === undefined) {
-    throw new GraphError('graphOf: the tensor does not require grad and has no gradFn: it was made without inputs that require gradients, or under noGrad', {
-      op: 'graphOf',
-      shapes: [t.shape],
-    })
+    throw new GraphError(
+      'graphOf: the tensor does not require grad and has no gradFn: it was made without inputs that require gradients, or under noGrad',
+      {
+        op: 'graphOf',
+        shapes: [t.shape],
+      },
+    )
   }
   return node
 }

@@ -45,7 +45,13 @@ function escape(text: string): string {
 function boxOf(node: GraphNode): Box & { readonly text: readonly string[]; readonly kind: GraphNode['kind'] } {
   const text = describe(node)
   const longest = Math.max(...text.map((line) => [...line].length))
-  return { id: node.id, text, kind: node.kind, width: Math.ceil(longest * FONT * ADVANCE) + 2 * PADDING, height: text.length * LEADING + PADDING }
+  return {
+    id: node.id,
+    text,
+    kind: node.kind,
+    width: Math.ceil(longest * FONT * ADVANCE) + 2 * PADDING,
+    height: text.length * LEADING + PADDING,
+  }
 }
 
 /** A smooth curve through the middles between the points, that starts and ends at the first and the last. */

@@ -38,7 +38,8 @@ export function mark(output: number): string {
 export function toDot(graph: Graph): string {
   const quote = (text: string): string => `"${text.replace(/[\\"]/g, '\\$&').replace(/\n/g, '\\n')}"`
   const box = (node: GraphNode): string => {
-    const style = node.kind === 'leaf' ? 'shape=box style="rounded,filled" fillcolor="#dbeafe"' : 'shape=box style=filled fillcolor="#f3f4f6"'
+    const style =
+      node.kind === 'leaf' ? 'shape=box style="rounded,filled" fillcolor="#dbeafe"' : 'shape=box style=filled fillcolor="#f3f4f6"'
     return `  ${node.id} [label=${quote(describe(node).join('\n'))} ${style}]`
   }
   const arrows = graph.edges.map(({ from, to, output }) => `  ${from} -> ${to}${output === 0 ? '' : ` [label=${quote(mark(output))}]`}`)
@@ -50,7 +51,8 @@ export function toDot(graph: Graph): string {
  * @see https://mermaid.js.org/syntax/flowchart.html
  */
 export function toMermaid(graph: Graph): string {
-  const quote = (lines: readonly string[]): string => `"${lines.map((l) => l.replace(/[#"<>&]/g, (c) => `#${c.charCodeAt(0)};`)).join('<br/>')}"`
+  const quote = (lines: readonly string[]): string =>
+    `"${lines.map((l) => l.replace(/[#"<>&]/g, (c) => `#${c.charCodeAt(0)};`)).join('<br/>')}"`
   const box = (node: GraphNode): string =>
     node.kind === 'leaf' ? `  ${node.id}([${quote(describe(node))}])` : `  ${node.id}[${quote(describe(node))}]`
   const arrows = graph.edges.map(({ from, to, output }) => `  ${from} -->${output === 0 ? '' : `|${quote([mark(output)])}|`} ${to}`)

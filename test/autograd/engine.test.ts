@@ -91,7 +91,11 @@ describe('backward', () => {
   test('errors name what is wrong', () => {
     expect(() => torch.tensor(1).backward()).toThrow(/element 0 of tensors does not require grad and does not have a grad_fn/)
     expect(() => leaf([1, 2]).mul(2).backward()).toThrow(/grad can be implicitly created only for scalar outputs/)
-    expect(() => leaf([1, 2]).mul(2).backward(torch.tensor([1, 2, 3], { dtype: 'float64' }))).toThrow(/Mismatch in shape: grad_output\[0\]/)
+    expect(() =>
+      leaf([1, 2])
+        .mul(2)
+        .backward(torch.tensor([1, 2, 3], { dtype: 'float64' })),
+    ).toThrow(/Mismatch in shape: grad_output\[0\]/)
   })
 
   test('hooks run newest node first, a leaf right after its node', () => {
@@ -102,7 +106,14 @@ describe('backward', () => {
     const s = a.sin()
     const c = b.cos()
     const out = s.mul(c)
-    for (const [t, name] of [[a, 'a'], [b, 'b'], [s, 's'], [c, 'c'], [out, 'out']] as const) t.registerHook(note(name))
+    for (const [t, name] of [
+      [a, 'a'],
+      [b, 'b'],
+      [s, 's'],
+      [c, 'c'],
+      [out, 'out'],
+    ] as const)
+      t.registerHook(note(name))
     out.backward()
     expect(order).toEqual(['out', 'c', 'b', 's', 'a'])
   })
@@ -217,7 +228,14 @@ describe('grad', () => {
   test('batched gradients equal one pass per row', () => {
     const x = leaf([1, 2, 3])
     const y = x.mul(x).sin()
-    const rows = torch.tensor([[1, 0, 0], [0, 1, 0], [1, 1, 1]], { dtype: 'float64' })
+    const rows = torch.tensor(
+      [
+        [1, 0, 0],
+        [0, 1, 0],
+        [1, 1, 1],
+      ],
+      { dtype: 'float64' },
+    )
     const [all] = autograd.grad(y, x, { gradOutputs: rows, isGradsBatched: true, retainGraph: true }) as [torch.Tensor]
     for (let i = 0; i < 3; i++) {
       const [one] = autograd.grad(y, x, { gradOutputs: rows.select(0, i), retainGraph: true }) as [torch.Tensor]

@@ -31,7 +31,9 @@ describe('version counters', () => {
       const h = x.mul(2)
       const y = h.mul(h)
       change(h)
-      expect(() => y.sum().backward()).toThrow(/modified by an inplace operation: \[torch.DoubleTensor \[2\]\].*is at version 1; expected version 0 instead.*MulBackward0 saved it; add_ changed it/s)
+      expect(() => y.sum().backward()).toThrow(
+        /modified by an inplace operation: \[torch.DoubleTensor \[2\]\].*is at version 1; expected version 0 instead.*MulBackward0 saved it; add_ changed it/s,
+      )
     }
   })
 
@@ -137,13 +139,36 @@ describe('gradients through in-place operations', () => {
 
   test('a permuted base, also when the pass is recorded', () => {
     for (const createGraph of [false, true]) {
-      const x = leaf([[1, 2, 3], [4, 5, 6]])
+      const x = leaf([
+        [1, 2, 3],
+        [4, 5, 6],
+      ])
       const b = x.t().mul(1).t().clone().t()
       b.select(0, 1).mul_(10)
-      const w = torch.tensor([[1, 2], [3, 4], [5, 6]], { dtype: 'float64' })
+      const w = torch.tensor(
+        [
+          [1, 2],
+          [3, 4],
+          [5, 6],
+        ],
+        { dtype: 'float64' },
+      )
       const [g] = torch.autograd.grad(b.mul(w).sum(), x, { createGraph })
-      expect(g!.tolist()).toEqual([[1, 30, 5], [2, 40, 6]])
+      expect(g!.tolist()).toEqual([
+        [1, 30, 5],
+        [2, 40, 6],
+      ])
     }
+  })
+
+  test('an operation that saves its output, in place on a view, twice differentiated', () => {
+    const x = leaf([0.3, 0.5, 0.7])
+    const b = x.mul(1)
+    b.narrow(0, 1, 2).exp_()
+    const [g] = torch.autograd.grad(b.sum(), x, { createGraph: true })
+    expect(g!.tolist()).toEqual([1, Math.exp(0.5), Math.exp(0.7)])
+    const [h] = torch.autograd.grad(g!.sum(), x)
+    expect(h!.tolist()).toEqual([0, Math.exp(0.5), Math.exp(0.7)])
   })
 
   test('views made under noGrad refuse tracked changes', () => {
@@ -156,7 +181,12 @@ describe('gradients through in-place operations', () => {
   test('destinations that overlap are refused before anything is changed', () => {
     const x = torch.tensor([1, 2, 3])
     expect(() => x.narrow(0, 0, 2).copy_(x.narrow(0, 1, 2))).toThrow(/refer to a single memory location/)
-    expect(() => torch.tensor([[1]]).expand([2, 2]).add_(1)).toThrow(/more than one element/)
+    expect(() =>
+      torch
+        .tensor([[1]])
+        .expand([2, 2])
+        .add_(1),
+    ).toThrow(/more than one element/)
     expect(() => x.add_(torch.ones([2, 3]))).toThrow(/doesn't match the broadcast shape/)
     expect(() => torch.tensor([1, 2], { dtype: 'int32' }).add_(0.5)).toThrow(/can't be cast/)
     expect(x.tolist()).toEqual([1, 2, 3])

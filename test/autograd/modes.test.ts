@@ -10,7 +10,11 @@ describe('the three forms', () => {
     const y = noGrad(() => leaf().pow(2).add(20))
     expect([y.requiresGrad, y.gradFn, y.isLeaf, y.item()]).toEqual([false, null, true, 120])
     expect(isGradEnabled()).toBe(true)
-    expect(() => noGrad(() => { throw new RangeError('mine') })).toThrow(RangeError)
+    expect(() =>
+      noGrad(() => {
+        throw new RangeError('mine')
+      }),
+    ).toThrow(RangeError)
     expect(isGradEnabled()).toBe(true)
     noGrad(() => enableGrad(() => expect(leaf().mul(2).requiresGrad).toBe(true)))
   })
@@ -87,12 +91,18 @@ test('requiresGrad is kept by in-place changes under noGrad, and factories still
 describe('requiresGrad', () => {
   test('only floats; non-leaves cannot be switched off', () => {
     expect(() => torch.tensor([1], { dtype: 'int32', requiresGrad: true })).toThrow(/Only Tensors of floating point/)
-    expect(() => torch.tensor([1], { dtype: 'int32' }).requiresGrad_()).toThrow(/only Tensors of floating point dtype can require gradients/)
+    expect(() => torch.tensor([1], { dtype: 'int32' }).requiresGrad_()).toThrow(
+      /only Tensors of floating point dtype can require gradients/,
+    )
     const h = leaf().mul(2)
-    expect(() => { h.requiresGrad = false }).toThrow(/you can only change requires_grad flags of leaf variables/)
+    expect(() => {
+      h.requiresGrad = false
+    }).toThrow(/you can only change requires_grad flags of leaf variables/)
     h.requiresGrad = true
     expect(h.isLeaf).toBe(false)
-    expect(() => { (leaf() as { requiresGrad: unknown }).requiresGrad = 1 }).toThrow(/must be a bool/)
+    expect(() => {
+      ;(leaf() as { requiresGrad: unknown }).requiresGrad = 1
+    }).toThrow(/must be a bool/)
   })
 })
 
@@ -104,7 +114,12 @@ describe('fuse', () => {
     const y = torch.tensor([1.5, 0.3, -0.7], { dtype: 'float64', requiresGrad: true })
     const z = f(x, y)
     expect(z.gradFn!.nextFunctions.length).toBe(2)
-    const check = (a: torch.Tensor, b: torch.Tensor): void => a.sub(b).abs().toTypedArray().forEach((d) => expect(d).toBeLessThan(1e-14))
+    const check = (a: torch.Tensor, b: torch.Tensor): void =>
+      a
+        .sub(b)
+        .abs()
+        .toTypedArray()
+        .forEach((d) => expect(d).toBeLessThan(1e-14))
     check(z, plain(x, y))
     const one = torch.autograd.grad(z.sum(), [x, y], { createGraph: true })
     const two = torch.autograd.grad(plain(x, y).sum(), [x, y], { createGraph: true })

@@ -1,7 +1,17 @@
 /** The assembler: every instruction encodes to something valid, and samples of each kind compute what their name says. */
 import { describe, expect, test } from 'vitest'
 import {
-  Body, type Emitted, F32, F64, I32, I64, instantiate, ModuleBuilder, moduleFor, V128, type ValType,
+  Body,
+  type Emitted,
+  F32,
+  F64,
+  I32,
+  I64,
+  instantiate,
+  ModuleBuilder,
+  moduleFor,
+  V128,
+  type ValType,
 } from '../../src/backend/wasm/assembler.ts'
 import { wasmFeatures } from '../../src/backend/wasm/features.ts'
 
@@ -70,30 +80,51 @@ describe('functions', () => {
     const module = moduleFor(memory)
     const report = module.importFunc('report', [I32], [])
     const square = module.func([I32], [I32], (f, x) => f.i32.mul(f.get(x), f.get(x)))
-    module.func([I32, I32], [I32], (f, address, n) => {
-      const sum = f.let(I32, f.i32.const(0))
-      const unused = f.locals(V128, 2)
-      f.set(unused[1]!, f.i32x4.const(1))
-      f.while(() => f.get(n), () => {
-        f.set(n, f.i32.sub(f.get(n), f.i32.const(1)))
-        f.i32.store(f.i32.add(f.get(address), f.i32.shl(f.get(n), f.i32.const(2))), f.call(square, f.get(n)), 8)
-        f.set(sum, f.i32.add(f.get(sum), f.i32.load(f.i32.add(f.get(address), f.i32.shl(f.get(n), f.i32.const(2))), 8)))
-      })
-      f.block((done) => {
-        f.loop((again) => {
-          f.br_if(done, f.i32.gt_s(f.get(sum), f.i32.const(1000)))
-          f.if(f.i32.and(f.get(sum), f.i32.const(1)), () => f.set(sum, f.i32.mul(f.get(sum), f.i32.const(3))), () => {
-            f.set(sum, f.i32.add(f.get(sum), f.i32.const(1)))
+    module.func(
+      [I32, I32],
+      [I32],
+      (f, address, n) => {
+        const sum = f.let(I32, f.i32.const(0))
+        const unused = f.locals(V128, 2)
+        f.set(unused[1]!, f.i32x4.const(1))
+        f.while(
+          () => f.get(n),
+          () => {
+            f.set(n, f.i32.sub(f.get(n), f.i32.const(1)))
+            f.i32.store(f.i32.add(f.get(address), f.i32.shl(f.get(n), f.i32.const(2))), f.call(square, f.get(n)), 8)
+            f.set(sum, f.i32.add(f.get(sum), f.i32.load(f.i32.add(f.get(address), f.i32.shl(f.get(n), f.i32.const(2))), 8)))
+          },
+        )
+        f.block((done) => {
+          f.loop((again) => {
+            f.br_if(done, f.i32.gt_s(f.get(sum), f.i32.const(1000)))
+            f.if(
+              f.i32.and(f.get(sum), f.i32.const(1)),
+              () => f.set(sum, f.i32.mul(f.get(sum), f.i32.const(3))),
+              () => {
+                f.set(sum, f.i32.add(f.get(sum), f.i32.const(1)))
+                f.br(again)
+              },
+            )
             f.br(again)
           })
-          f.br(again)
         })
-      })
-      f.call(report, f.get(sum))
-      f.if(f.i32.const(1), () => f.i32.const(7), () => f.i32.const(8), I32)
-    }, 'run')
+        f.call(report, f.get(sum))
+        f.if(
+          f.i32.const(1),
+          () => f.i32.const(7),
+          () => f.i32.const(8),
+          I32,
+        )
+      },
+      'run',
+    )
     let reported = 0
-    const run = instantiate(module.encode(), memory, { report: (value) => { reported = value! } })['run']!
+    const run = instantiate(module.encode(), memory, {
+      report: (value) => {
+        reported = value!
+      },
+    })['run']!
     expect(run(64, 4)).toBe(7)
     expect([...new Int32Array(memory.buffer, 72, 4)]).toEqual([0, 1, 4, 9])
     // 14 → 15 → 45 → 46 → … by the two rules until it passes 1000.
@@ -105,12 +136,17 @@ describe('functions', () => {
   test('lanes of memory', () => {
     const memory = new WebAssembly.Memory({ initial: 1 })
     const module = moduleFor(memory)
-    module.func([I32], [], (f, p) => {
-      const v = f.let(V128, f.v128.load32_lane(f.get(p), f.i32x4.const(9), 4, 2))
-      f.v128.store(f.get(p), f.i8x16.shuffle(f.get(v), f.get(v), 8, 9, 10, 11, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11), 16)
-      f.memoryCopy(f.i32.const(64), f.get(p), f.i32.const(8))
-      f.memoryFill(f.i32.const(72), f.i32.const(255), f.i32.const(4))
-    }, 'run')
+    module.func(
+      [I32],
+      [],
+      (f, p) => {
+        const v = f.let(V128, f.v128.load32_lane(f.get(p), f.i32x4.const(9), 4, 2))
+        f.v128.store(f.get(p), f.i8x16.shuffle(f.get(v), f.get(v), 8, 9, 10, 11, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11), 16)
+        f.memoryCopy(f.i32.const(64), f.get(p), f.i32.const(8))
+        f.memoryFill(f.i32.const(72), f.i32.const(255), f.i32.const(4))
+      },
+      'run',
+    )
     const words = new Int32Array(memory.buffer)
     words.set([1, 2, 3, 4])
     instantiate(module.encode(), memory)['run']!(0)

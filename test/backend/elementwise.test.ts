@@ -62,13 +62,26 @@ function powInt(base: number, exponent: number): number {
 }
 
 const UNARY: Record<string, (x: number) => number> = {
-  neg: (x) => -x, abs: Math.abs, sqrt: Math.sqrt, reciprocal: (x) => 1 / x, floor: Math.floor, ceil: Math.ceil, trunc: Math.trunc,
+  neg: (x) => -x,
+  abs: Math.abs,
+  sqrt: Math.sqrt,
+  reciprocal: (x) => 1 / x,
+  floor: Math.floor,
+  ceil: Math.ceil,
+  trunc: Math.trunc,
   round: roundEven,
-  sign: (x) => (x > 0 ? 1 : x < 0 ? -1 : Number.isNaN(x) ? NaN : 0), tan: Math.tan, atan: Math.atan,
+  sign: (x) => (x > 0 ? 1 : x < 0 ? -1 : Number.isNaN(x) ? NaN : 0),
+  tan: Math.tan,
+  atan: Math.atan,
 }
 const BINARY: Record<string, (x: number, y: number) => number> = {
-  add: (x, y) => x + y, sub: (x, y) => x - y, mul: (x, y) => x * y, div: (x, y) => x / y,
-  minimum: Math.min, maximum: Math.max, fmod: (x, y) => x % y,
+  add: (x, y) => x + y,
+  sub: (x, y) => x - y,
+  mul: (x, y) => x * y,
+  div: (x, y) => x / y,
+  minimum: Math.min,
+  maximum: Math.max,
+  fmod: (x, y) => x % y,
   remainder: (x, y) => {
     const r = x % y
     return r !== 0 && r < 0 !== y < 0 ? r + y : r
@@ -77,11 +90,19 @@ const BINARY: Record<string, (x: number, y: number) => number> = {
   pow: (x, y) => (x === 1 || (Math.abs(x) === 1 && Math.abs(y) === Infinity) ? 1 : x ** y),
 }
 const INTEGER: Record<string, (x: number, y: number) => number> = {
-  ...BINARY, mul: Math.imul, pow: powInt,
-  fmod: (x, y) => (y === 0 ? 0 : x % y), remainder: (x, y) => (y === 0 ? 0 : BINARY['remainder']!(x, y)),
+  ...BINARY,
+  mul: Math.imul,
+  pow: powInt,
+  fmod: (x, y) => (y === 0 ? 0 : x % y),
+  remainder: (x, y) => (y === 0 ? 0 : BINARY['remainder']!(x, y)),
 }
 const COMPARE: Record<string, (x: number, y: number) => boolean> = {
-  lt: (x, y) => x < y, le: (x, y) => x <= y, gt: (x, y) => x > y, ge: (x, y) => x >= y, eq: (x, y) => x === y, ne: (x, y) => x !== y,
+  lt: (x, y) => x < y,
+  le: (x, y) => x <= y,
+  gt: (x, y) => x > y,
+  ge: (x, y) => x >= y,
+  eq: (x, y) => x === y,
+  ne: (x, y) => x !== y,
 }
 
 function evaluate(node: Scalar, compute: ComputeType, inputs: readonly number[], scalars: readonly number[]): number {
@@ -104,8 +125,30 @@ function evaluate(node: Scalar, compute: ComputeType, inputs: readonly number[],
 }
 
 const SPECIAL = [
-  0, -0, 1, -1, 0.5, 1.5, 2.5, -2.5, 3, 7, -7, 255, 256, 300.7, 1e10, -1e10, 1e-40, -1e-40, 3e38, Infinity, -Infinity, NaN,
-  2147483647, -2147483648,
+  0,
+  -0,
+  1,
+  -1,
+  0.5,
+  1.5,
+  2.5,
+  -2.5,
+  3,
+  7,
+  -7,
+  255,
+  256,
+  300.7,
+  1e10,
+  -1e10,
+  1e-40,
+  -1e-40,
+  3e38,
+  Infinity,
+  -Infinity,
+  NaN,
+  2147483647,
+  -2147483648,
 ]
 /** A small generator of its own, for data. */
 function numbers(seed: number): () => number {
@@ -157,27 +200,40 @@ function expression(compute: ComputeType, choices: readonly number[]): Scalar {
   return choose(4) === 0 ? mask(3) : number(3)
 }
 
-const programs = fc.record({
-  compute: fc.constantFrom<ComputeType>('float32', 'float64', 'int32'),
-  choices: fc.array(fc.array(fc.nat(1000), { minLength: 30, maxLength: 30 }), { minLength: 1, maxLength: 2 }),
-  inTypes: fc.tuple(fc.constantFrom(...types), fc.constantFrom(...types), fc.constantFrom(...types)),
-  outTypes: fc.tuple(fc.constantFrom(...types), fc.constantFrom(...types)),
-  seed: fc.nat(),
-  relaxed: fc.constantFrom(...modes),
-}).map(({ compute, choices, inTypes, outTypes, seed, relaxed }) => {
-  const outputs = choices.map((c) => expression(compute, c))
-  return { program: new Program(outputs, outTypes.slice(0, outputs.length), inTypes, 2, compute), seed, relaxed }
-})
+const programs = fc
+  .record({
+    compute: fc.constantFrom<ComputeType>('float32', 'float64', 'int32'),
+    choices: fc.array(fc.array(fc.nat(1000), { minLength: 30, maxLength: 30 }), { minLength: 1, maxLength: 2 }),
+    inTypes: fc.tuple(fc.constantFrom(...types), fc.constantFrom(...types), fc.constantFrom(...types)),
+    outTypes: fc.tuple(fc.constantFrom(...types), fc.constantFrom(...types)),
+    seed: fc.nat(),
+    relaxed: fc.constantFrom(...modes),
+  })
+  .map(({ compute, choices, inTypes, outTypes, seed, relaxed }) => {
+    const outputs = choices.map((c) => expression(compute, c))
+    return { program: new Program(outputs, outTypes.slice(0, outputs.length), inTypes, 2, compute), seed, relaxed }
+  })
 
 /** Compares what memory holds with the interpreter. `inputs` and `outputs` give the address of an element. */
 function check(
-  program: Program, count: number, values: readonly (readonly number[])[], scalars: readonly number[],
+  program: Program,
+  count: number,
+  values: readonly (readonly number[])[],
+  scalars: readonly number[],
   address: (o: number, i: number) => number,
 ): void {
   for (let i = 0; i < count; i++) {
     program.outputs.forEach((node, o) => {
       const type = program.outTypes[o]!
-      const expected = stored(type, evaluate(node, program.compute, values.map((v) => v[i]!), scalars))
+      const expected = stored(
+        type,
+        evaluate(
+          node,
+          program.compute,
+          values.map((v) => v[i]!),
+          scalars,
+        ),
+      )
       const got = read(type, address(o, i))
       if (same(type, got, expected)) return
       const from = `${values.map((v) => v[i])} ${scalars}`
@@ -188,29 +244,32 @@ function check(
 
 describe('flat loops', () => {
   test('agree with the interpreter', () => {
-    fc.assert(fc.property(programs, fc.nat(40), fc.nat(7), ({ program, seed, relaxed }, count, fixed) => {
-      reset()
-      const random = numbers(seed)
-      const scalars = [convert('float32', random()), random()]
-      const outs = program.outTypes.map((type) => place(type, count))
-      const values: number[][] = []
-      const ins = program.inTypes.map((type, k) => {
-        const isFixed = ((fixed >> k) & 1) === 1
-        const at = place(type, isFixed ? 1 : count)
-        const first = value(type, random())
-        values.push(Array.from({ length: count }, () => (isFixed ? first : value(type, random()))))
-        if (isFixed) write(type, at, first)
-        else values[k]!.forEach((v, i) => write(type, at + i * dtypes[type].bytes, v))
-        values[k] = values[k]!.map((_, i) => read(type, isFixed ? at : at + i * dtypes[type].bytes))
-        return at
-      })
-      compileFlat(memory, program, fixed, relaxed)(count, ...outs, ...ins, ...scalars)
-      check(program, count, values, scalars, (o, i) => outs[o]! + i * dtypes[program.outTypes[o]!].bytes)
-      program.outTypes.forEach((type, o) => {
-        const end = outs[o]! + count * dtypes[type].bytes
-        expect([...memory.u8.subarray(end, end + 16)].every((b) => b === 0xa5)).toBe(true)
-      })
-    }), { numRuns: 1500, seed: 1 })
+    fc.assert(
+      fc.property(programs, fc.nat(40), fc.nat(7), ({ program, seed, relaxed }, count, fixed) => {
+        reset()
+        const random = numbers(seed)
+        const scalars = [convert('float32', random()), random()]
+        const outs = program.outTypes.map((type) => place(type, count))
+        const values: number[][] = []
+        const ins = program.inTypes.map((type, k) => {
+          const isFixed = ((fixed >> k) & 1) === 1
+          const at = place(type, isFixed ? 1 : count)
+          const first = value(type, random())
+          values.push(Array.from({ length: count }, () => (isFixed ? first : value(type, random()))))
+          if (isFixed) write(type, at, first)
+          else values[k]!.forEach((v, i) => write(type, at + i * dtypes[type].bytes, v))
+          values[k] = values[k]!.map((_, i) => read(type, isFixed ? at : at + i * dtypes[type].bytes))
+          return at
+        })
+        compileFlat(memory, program, fixed, relaxed)(count, ...outs, ...ins, ...scalars)
+        check(program, count, values, scalars, (o, i) => outs[o]! + i * dtypes[program.outTypes[o]!].bytes)
+        program.outTypes.forEach((type, o) => {
+          const end = outs[o]! + count * dtypes[type].bytes
+          expect([...memory.u8.subarray(end, end + 16)].every((b) => b === 0xa5)).toBe(true)
+        })
+      }),
+      { numRuns: 1500, seed: 1 },
+    )
   })
 
   test('write over their own inputs', () => {
@@ -223,10 +282,12 @@ describe('flat loops', () => {
       reset()
       const random = numbers(count)
       const at = [place('float32', count), place('float32', count), place('float32', count)]
-      const values = at.map((a) => Array.from({ length: count }, (_, i) => {
-        write('float32', a + 4 * i, random())
-        return read('float32', a + 4 * i)
-      }))
+      const values = at.map((a) =>
+        Array.from({ length: count }, (_, i) => {
+          write('float32', a + 4 * i, random())
+          return read('float32', a + 4 * i)
+        }),
+      )
       compileFlat(memory, program, 0, false)(count, at[0]!, at[2]!, at[0]!, at[1]!, at[2]!, 0.9, 0.01)
       check(program, count, values, [0.9, 0.01], (o, i) => at[o === 0 ? 0 : 2]! + 4 * i)
     }
@@ -237,59 +298,62 @@ describe('strided loops', () => {
   const dims = fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 1, maxLength: 4 })
   test('agree with the interpreter', () => {
     const choices = fc.array(fc.nat(5), { minLength: 40, maxLength: 40 })
-    fc.assert(fc.property(programs, dims, choices, fc.boolean(), ({ program, seed, relaxed }, sizes, kinds, longRows) => {
-      reset()
-      if (longRows) sizes = [...sizes.slice(0, -1), sizes[sizes.length - 1]! * 6 + 1]
-      const rank = sizes.length
-      const count = sizes.reduce((a, b) => a * b, 1)
-      const random = numbers(seed)
-      const scalars = [convert('float32', random()), random()]
-      let inner = 0
-      let kind = 0
-      const strides: number[][] = []
-      const bases: number[] = []
-      const operands = [...program.outTypes, ...program.inTypes]
-      operands.forEach((type, o) => {
-        const output = o < program.outTypes.length
-        const width = dtypes[type].bytes
-        const own = new Array<number>(rank)
-        // Dense in some order of dims, with a gap, so that no two elements share a place; inputs may repeat (stride 0).
-        const order = sizes.map((_, d) => d).reverse()
-        if (kinds[kind++ % kinds.length]! > 2) order.reverse()
-        let extent = kinds[kind++ % kinds.length]! > 3 ? 2 : 1
-        for (const d of order) {
-          own[d] = extent
-          extent *= sizes[d]!
+    fc.assert(
+      fc.property(programs, dims, choices, fc.boolean(), ({ program, seed, relaxed }, sizes, kinds, longRows) => {
+        reset()
+        if (longRows) sizes = [...sizes.slice(0, -1), sizes[sizes.length - 1]! * 6 + 1]
+        const rank = sizes.length
+        const count = sizes.reduce((a, b) => a * b, 1)
+        const random = numbers(seed)
+        const scalars = [convert('float32', random()), random()]
+        let inner = 0
+        let kind = 0
+        const strides: number[][] = []
+        const bases: number[] = []
+        const operands = [...program.outTypes, ...program.inTypes]
+        operands.forEach((type, o) => {
+          const output = o < program.outTypes.length
+          const width = dtypes[type].bytes
+          const own = new Array<number>(rank)
+          // Dense in some order of dims, with a gap, so that no two elements share a place; inputs may repeat (stride 0).
+          const order = sizes.map((_, d) => d).reverse()
+          if (kinds[kind++ % kinds.length]! > 2) order.reverse()
+          let extent = kinds[kind++ % kinds.length]! > 3 ? 2 : 1
+          for (const d of order) {
+            own[d] = extent
+            extent *= sizes[d]!
+          }
+          if (!output) for (let d = 0; d < rank; d++) if (kinds[kind++ % kinds.length] === 0) own[d] = 0
+          const last = own[rank - 1]!
+          inner += (last === 1 ? UNIT : last === 0 ? FIXED : ANY) * 4 ** o
+          let base = place(type, extent)
+          // Backwards along the outermost dim, now and then.
+          if (rank > 1 && kinds[kind++ % kinds.length] === 1) {
+            base += own[0]! * (sizes[0]! - 1) * width
+            own[0] = -own[0]!
+          }
+          bases.push(base)
+          strides.push(own.map((s) => s * width))
+        })
+        const address = (o: number, i: number): number => {
+          let at = bases[o]!
+          for (let d = rank - 1; d >= 0; d--) {
+            at += (i % sizes[d]!) * strides[o]![d]!
+            i = Math.floor(i / sizes[d]!)
+          }
+          return at
         }
-        if (!output) for (let d = 0; d < rank; d++) if (kinds[kind++ % kinds.length] === 0) own[d] = 0
-        const last = own[rank - 1]!
-        inner += (last === 1 ? UNIT : last === 0 ? FIXED : ANY) * 4 ** o
-        let base = place(type, extent)
-        // Backwards along the outermost dim, now and then.
-        if (rank > 1 && kinds[kind++ % kinds.length] === 1) {
-          base += own[0]! * (sizes[0]! - 1) * width
-          own[0] = -own[0]!
-        }
-        bases.push(base)
-        strides.push(own.map((s) => s * width))
-      })
-      const address = (o: number, i: number): number => {
-        let at = bases[o]!
-        for (let d = rank - 1; d >= 0; d--) {
-          at += (i % sizes[d]!) * strides[o]![d]!
-          i = Math.floor(i / sizes[d]!)
-        }
-        return at
-      }
-      const outs = program.outTypes.length
-      program.inTypes.forEach((type, k) => {
-        for (let i = 0; i < count; i++) write(type, address(outs + k, i), value(type, random()))
-      })
-      const values = program.inTypes.map((type, k) => Array.from({ length: count }, (_, i) => read(type, address(outs + k, i))))
-      memory.i32.set([rank, ...sizes, ...operands.flatMap((_, o) => [bases[o]!, ...strides[o]!])], memory.scratch / 4)
-      compileStrided(memory, program, inner, relaxed)(memory.scratch, ...scalars)
-      check(program, count, values, scalars, address)
-    }), { numRuns: 1500, seed: 2 })
+        const outs = program.outTypes.length
+        program.inTypes.forEach((type, k) => {
+          for (let i = 0; i < count; i++) write(type, address(outs + k, i), value(type, random()))
+        })
+        const values = program.inTypes.map((type, k) => Array.from({ length: count }, (_, i) => read(type, address(outs + k, i))))
+        memory.i32.set([rank, ...sizes, ...operands.flatMap((_, o) => [bases[o]!, ...strides[o]!])], memory.scratch / 4)
+        compileStrided(memory, program, inner, relaxed)(memory.scratch, ...scalars)
+        check(program, count, values, scalars, address)
+      }),
+      { numRuns: 1500, seed: 2 },
+    )
   })
 
   test('do nothing for an empty dim, and one element with strides of zero', () => {
@@ -308,7 +372,22 @@ describe('strided loops', () => {
 
 describe('an element’s result does not depend on its place', () => {
   const names = [
-    'exp', 'exp2', 'expm1', 'log', 'log2', 'log10', 'log1p', 'sin', 'cos', 'tan', 'tanh', 'erf', 'sigmoid', 'asinh', 'sqrt', 'sign',
+    'exp',
+    'exp2',
+    'expm1',
+    'log',
+    'log2',
+    'log10',
+    'log1p',
+    'sin',
+    'cos',
+    'tan',
+    'tanh',
+    'erf',
+    'sigmoid',
+    'asinh',
+    'sqrt',
+    'sign',
   ] as const
   for (const relaxed of modes) {
     for (const type of ['float32', 'float64'] as const) {

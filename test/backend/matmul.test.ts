@@ -6,8 +6,14 @@ import { compileMatmul, matmulWork } from '../../src/backend/wasm/matmul.ts'
 
 const memory = new WebAssembly.Memory({ initial: 400, maximum: 400, shared: true })
 const linear: LinearMemory = {
-  memory, buffer: memory.buffer, u8: new Uint8Array(memory.buffer), i32: new Int32Array(memory.buffer), u32: new Uint32Array(memory.buffer),
-  f32: new Float32Array(memory.buffer), f64: new Float64Array(memory.buffer), scratch: 61440,
+  memory,
+  buffer: memory.buffer,
+  u8: new Uint8Array(memory.buffer),
+  i32: new Int32Array(memory.buffer),
+  u32: new Uint32Array(memory.buffer),
+  f32: new Float32Array(memory.buffer),
+  f64: new Float64Array(memory.buffer),
+  scratch: 61440,
 }
 const A = 1 << 16
 const B = 6 << 20
@@ -97,8 +103,14 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
     test('random sizes, strides and batches', () => {
       for (let i = 0; i < 150; i++) {
         check({
-          batch: below(4), m: below(i % 3 === 0 ? 150 : 30), n: below(i % 4 === 0 ? 150 : 40), k: below(i % 5 === 0 ? 700 : 50),
-          a: below(3) as 0, b: below(3) as 0, accumulate: random() < 0.5, sharedB: random() < 0.5,
+          batch: below(4),
+          m: below(i % 3 === 0 ? 150 : 30),
+          n: below(i % 4 === 0 ? 150 : 40),
+          k: below(i % 5 === 0 ? 700 : 50),
+          a: below(3) as 0,
+          b: below(3) as 0,
+          accumulate: random() < 0.5,
+          sharedB: random() < 0.5,
         })
       }
     })
@@ -106,13 +118,24 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
       for (let i = 0; i < 60; i++) {
         const row = random() < 0.5
         check({
-          batch: 1 + below(2), m: row ? 1 : below(200), n: row ? below(200) : 1, k: below(200), a: below(3) as 0, b: below(3) as 0,
-          accumulate: random() < 0.5, sharedB: false,
+          batch: 1 + below(2),
+          m: row ? 1 : below(200),
+          n: row ? below(200) : 1,
+          k: below(200),
+          a: below(3) as 0,
+          b: below(3) as 0,
+          accumulate: random() < 0.5,
+          sharedB: false,
         })
       }
     })
     test('one B for a contiguous batch', () => {
-      for (const [m, n, k] of [[1, 80, 5], [3, 70, 260], [7, 20, 4], [40, 100, 30]] as const) {
+      for (const [m, n, k] of [
+        [1, 80, 5],
+        [3, 70, 260],
+        [7, 20, 4],
+        [40, 100, 30],
+      ] as const) {
         check({ batch: 6, m, n, k, a: 2, b: 0, accumulate: false, sharedB: true })
         check({ batch: 6, m, n, k, a: 0, b: 1, accumulate: true, sharedB: true })
       }
@@ -124,7 +147,19 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
     })
     test('infinities and NaNs spread as in plain arithmetic', () => {
       for (let i = 0; i < 60; i++) {
-        check({ batch: 1, m: below(20), n: below(i % 2 ? 90 : 20), k: below(20), a: below(3) as 0, b: below(3) as 0, accumulate: i % 3 === 0, sharedB: false }, true)
+        check(
+          {
+            batch: 1,
+            m: below(20),
+            n: below(i % 2 ? 90 : 20),
+            k: below(20),
+            a: below(3) as 0,
+            b: below(3) as 0,
+            accumulate: i % 3 === 0,
+            sharedB: false,
+          },
+          true,
+        )
       }
     })
   })

@@ -6,8 +6,14 @@ import { type DType, dtypes } from '../../src/dtype.ts'
 
 const memory = new WebAssembly.Memory({ initial: 200, maximum: 200, shared: true })
 const linear: LinearMemory = {
-  memory, buffer: memory.buffer, u8: new Uint8Array(memory.buffer), i32: new Int32Array(memory.buffer), u32: new Uint32Array(memory.buffer),
-  f32: new Float32Array(memory.buffer), f64: new Float64Array(memory.buffer), scratch: 61440,
+  memory,
+  buffer: memory.buffer,
+  u8: new Uint8Array(memory.buffer),
+  i32: new Int32Array(memory.buffer),
+  u32: new Uint32Array(memory.buffer),
+  f32: new Float32Array(memory.buffer),
+  f64: new Float64Array(memory.buffer),
+  scratch: 61440,
 }
 const viewOf = (dtype: DType): Float32Array | Float64Array | Int32Array | Uint8Array =>
   dtype === 'float32' ? linear.f32 : dtype === 'float64' ? linear.f64 : dtype === 'int32' ? linear.i32 : linear.u8
@@ -30,12 +36,18 @@ function outType(op: ReduceOp, dtype: DType): DType {
 
 function plain(op: ReduceOp, values: number[]): number {
   switch (op) {
-    case 'sum': return values.reduce((a, b) => a + b, 0)
-    case 'prod': return values.reduce((a, b) => a * b, 1)
-    case 'max': return values.reduce((a, b) => (Number.isNaN(a) || Number.isNaN(b) ? Number.NaN : Math.max(a, b)))
-    case 'min': return values.reduce((a, b) => (Number.isNaN(a) || Number.isNaN(b) ? Number.NaN : Math.min(a, b)))
-    case 'any': return values.some((v) => v !== 0) ? 1 : 0
-    case 'all': return values.every((v) => v !== 0) ? 1 : 0
+    case 'sum':
+      return values.reduce((a, b) => a + b, 0)
+    case 'prod':
+      return values.reduce((a, b) => a * b, 1)
+    case 'max':
+      return values.reduce((a, b) => (Number.isNaN(a) || Number.isNaN(b) ? Number.NaN : Math.max(a, b)))
+    case 'min':
+      return values.reduce((a, b) => (Number.isNaN(a) || Number.isNaN(b) ? Number.NaN : Math.min(a, b)))
+    case 'any':
+      return values.some((v) => v !== 0) ? 1 : 0
+    case 'all':
+      return values.every((v) => v !== 0) ? 1 : 0
     default: {
       const nan = values.findIndex(Number.isNaN)
       return nan >= 0 ? nan : values.indexOf(op === 'argmax' ? Math.max(...values) : Math.min(...values))
@@ -78,12 +90,15 @@ describe.each(types)('%s', (dtype) => {
       }
       const flag = run(outer, n, inner, INPUT, OUTPUT)
       expect(flag).toBe(overflow ? 1 : 0)
-      expect(linear.u8.subarray(OUTPUT + outer * inner * outWidth, OUTPUT + outer * inner * outWidth + 16).every((b) => b === 0x5a)).toBe(true)
+      expect(linear.u8.subarray(OUTPUT + outer * inner * outWidth, OUTPUT + outer * inner * outWidth + 16).every((b) => b === 0x5a)).toBe(
+        true,
+      )
       if (overflow) return
       const exact = op !== 'prod' || !dtypes[dtype].floating
       expected.forEach((want, i) => {
         const got = out[OUTPUT / outWidth + i]!
-        const good = Object.is(got + 0, want + 0) || (!exact && Math.abs(got - want) <= Math.abs(want) * n * (width === 4 ? 1.2e-7 : 2.3e-16))
+        const good =
+          Object.is(got + 0, want + 0) || (!exact && Math.abs(got - want) <= Math.abs(want) * n * (width === 4 ? 1.2e-7 : 2.3e-16))
         if (!good) expect.fail(`[${outer}, ${n}, ${inner}] ${special}: element ${i} is ${got}, expected ${want}`)
       })
     }
@@ -101,7 +116,13 @@ describe.each(types)('%s', (dtype) => {
 
 describe('sums are accurate', () => {
   const n = 240_000
-  test.each([[1, n, 1], [1, n / 4, 4], [1, n / 100, 100], [1, n / 3 | 0, 3], [10, n / 10, 1]])('[%i, %i, %i]', (outer, count, inner) => {
+  test.each([
+    [1, n, 1],
+    [1, n / 4, 4],
+    [1, n / 100, 100],
+    [1, (n / 3) | 0, 3],
+    [10, n / 10, 1],
+  ])('[%i, %i, %i]', (outer, count, inner) => {
     for (const dtype of ['float32', 'float64'] as const) {
       const view = viewOf(dtype)
       const width = dtypes[dtype].bytes

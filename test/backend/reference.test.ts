@@ -12,7 +12,9 @@ const backend = createReferenceBackend(memory)
 
 const DTYPES: readonly DType[] = ['float32', 'float64', 'int32', 'uint8', 'bool']
 let top = 0
-beforeEach(() => { top = 65536 })
+beforeEach(() => {
+  top = 65536
+})
 
 function view(d: DType): TypedArray {
   return d === 'float32' ? memory.f32 : d === 'float64' ? memory.f64 : d === 'int32' ? memory.i32 : memory.u8
@@ -54,25 +56,61 @@ const stored = (d: DType, v: readonly number[]): number[] => {
 }
 
 function run(
-  expression: Scalar, out: DType, compute: ComputeType, ins: readonly (readonly [DType, readonly number[]])[], scalars: number[] = [],
+  expression: Scalar,
+  out: DType,
+  compute: ComputeType,
+  ins: readonly (readonly [DType, readonly number[]])[],
+  scalars: number[] = [],
 ): number[] {
   const n = ins[0]![1].length
-  const program = new Program([expression], [out], ins.map(([d]) => d), scalars.length, compute)
+  const program = new Program(
+    [expression],
+    [out],
+    ins.map(([d]) => d),
+    scalars.length,
+    compute,
+  )
   const y = room(out, n)
   backend.flat(program, 0)(n, y, ...ins.map(([d, v]) => put(d, v)), ...scalars)
   return get(out, y, n)
 }
 const unary = (op: UnaryOp, d: ComputeType, x: readonly number[]): number[] => run(Scalar.make(op, [input(0)]), d, d, [[d, x]])
 const binary = (op: BinaryOp, d: ComputeType, x: readonly number[], y: readonly number[]): number[] =>
-  run(Scalar.make(op, [input(0), input(1)]), d, d, [[d, x], [d, y]])
+  run(Scalar.make(op, [input(0), input(1)]), d, d, [
+    [d, x],
+    [d, y],
+  ])
 
 describe('unary operations', () => {
   const x = [-2.5, -1.5, -0.7, -0.5, 0.5, 0.3, 1, 1.5, 2.5, 3.25, 100]
   const math: Partial<Record<UnaryOp, (a: number) => number>> = {
-    neg: (a) => -a, abs: Math.abs, sign: Math.sign, sqrt: Math.sqrt, reciprocal: (a) => 1 / a, floor: Math.floor, ceil: Math.ceil,
-    trunc: Math.trunc, exp: Math.exp, exp2: (a) => 2 ** a, expm1: Math.expm1, log: Math.log, log2: Math.log2, log10: Math.log10,
-    log1p: Math.log1p, sin: Math.sin, cos: Math.cos, tan: Math.tan, asin: Math.asin, acos: Math.acos, atan: Math.atan, sinh: Math.sinh,
-    cosh: Math.cosh, tanh: Math.tanh, asinh: Math.asinh, acosh: Math.acosh, atanh: Math.atanh,
+    neg: (a) => -a,
+    abs: Math.abs,
+    sign: Math.sign,
+    sqrt: Math.sqrt,
+    reciprocal: (a) => 1 / a,
+    floor: Math.floor,
+    ceil: Math.ceil,
+    trunc: Math.trunc,
+    exp: Math.exp,
+    exp2: (a) => 2 ** a,
+    expm1: Math.expm1,
+    log: Math.log,
+    log2: Math.log2,
+    log10: Math.log10,
+    log1p: Math.log1p,
+    sin: Math.sin,
+    cos: Math.cos,
+    tan: Math.tan,
+    asin: Math.asin,
+    acos: Math.acos,
+    atan: Math.atan,
+    sinh: Math.sinh,
+    cosh: Math.cosh,
+    tanh: Math.tanh,
+    asinh: Math.asinh,
+    acosh: Math.acosh,
+    atanh: Math.atanh,
   }
   for (const [op, f] of Object.entries(math) as [UnaryOp, (a: number) => number][]) {
     it(`${op} is Math's, rounded to the compute type`, () => {
@@ -111,7 +149,11 @@ describe('unary operations', () => {
 describe('binary operations', () => {
   it('float32 rounds after every operation', () => {
     const [a, b, c] = [1 / 3, 3.7, 1e7].map(Math.fround) as [number, number, number]
-    const y = run(input(0).mul(input(1)).add(input(2)), 'float32', 'float32', [['float32', [a]], ['float32', [b]], ['float32', [c]]])
+    const y = run(input(0).mul(input(1)).add(input(2)), 'float32', 'float32', [
+      ['float32', [a]],
+      ['float32', [b]],
+      ['float32', [c]],
+    ])
     expect(y).toEqual([Math.fround(Math.fround(a * b) + c)])
     const tenth = Math.fround(0.1)
     const z = run(input(0).add(0.1).sub(0.1), 'float32', 'float32', [['float32', [a]]])
@@ -122,26 +164,47 @@ describe('binary operations', () => {
     expect(binary('maximum', 'float64', [1, NaN, 2, -Infinity], [NaN, 1, -1, 4])).toEqual([NaN, NaN, 2, 4])
   })
   it('remainder has the sign of the divisor, fmod that of the dividend', () => {
-    const [a, b] = [[5, -5, 5, -5, 5.5, -1, 1], [3, 3, -3, -3, 2, Infinity, 0]]
+    const [a, b] = [
+      [5, -5, 5, -5, 5.5, -1, 1],
+      [3, 3, -3, -3, 2, Infinity, 0],
+    ]
     expect(binary('remainder', 'float64', a, b)).toEqual([2, 1, -1, -2, 1.5, Infinity, NaN])
     expect(binary('fmod', 'float64', a, b)).toEqual([2, -2, 2, -2, 1.5, -1, NaN])
-    const [c, d] = [[5, -5, 5, -5, 7, -2147483648, 6], [3, 3, -3, -3, 0, -1, 3]]
+    const [c, d] = [
+      [5, -5, 5, -5, 7, -2147483648, 6],
+      [3, 3, -3, -3, 0, -1, 3],
+    ]
     expect(binary('remainder', 'int32', c, d)).toEqual([2, 1, -1, -2, 0, 0, 0])
     expect(binary('fmod', 'int32', c, d)).toEqual([2, -2, 2, -2, 0, 0, 0])
   })
   it("pow follows IEEE 754, not JavaScript's exceptions", () => {
-    expect(binary('pow', 'float64', [1, -1, -1, NaN, 2, -8, -8, 0], [NaN, Infinity, -Infinity, 0, -1, 1 / 3, 3, -1])).toEqual(
-      [1, 1, 1, 1, 0.5, NaN, -512, Infinity],
-    )
+    expect(binary('pow', 'float64', [1, -1, -1, NaN, 2, -8, -8, 0], [NaN, Infinity, -Infinity, 0, -1, 1 / 3, 3, -1])).toEqual([
+      1,
+      1,
+      1,
+      1,
+      0.5,
+      NaN,
+      -512,
+      Infinity,
+    ])
   })
   it('int32 arithmetic wraps; division by zero gives 0', () => {
     expect(binary('add', 'int32', [2147483647], [1])).toEqual([-2147483648])
     expect(binary('sub', 'int32', [-2147483648], [1])).toEqual([2147483647])
     expect(binary('mul', 'int32', [123456789, 65536], [987654321, 65536])).toEqual([Math.imul(123456789, 987654321), 0])
     expect(binary('div', 'int32', [7, -7, 5, -2147483648], [2, 2, 0, -1])).toEqual([3, -3, 0, -2147483648])
-    expect(binary('pow', 'int32', [3, 3, 2, 10, -1, -1, 1, 5, 0], [0, 13, 31, 10, -3, -2, -9, -1, 0])).toEqual(
-      [1, 1594323, -2147483648, Number(BigInt.asIntN(32, 10n ** 10n)), -1, 1, 1, 0, 1],
-    )
+    expect(binary('pow', 'int32', [3, 3, 2, 10, -1, -1, 1, 5, 0], [0, 13, 31, 10, -3, -2, -9, -1, 0])).toEqual([
+      1,
+      1594323,
+      -2147483648,
+      Number(BigInt.asIntN(32, 10n ** 10n)),
+      -1,
+      1,
+      1,
+      0,
+      1,
+    ])
     expect(binary('minimum', 'int32', [3, -4], [2, 9])).toEqual([2, -4])
   })
   it('atan2', () => {
@@ -153,7 +216,11 @@ describe('masks', () => {
   const a = [1, 2, 3, NaN]
   const b = [2, 2, 2, 2]
   it('comparisons with NaN are false except ne', () => {
-    const test = (m: Scalar): number[] => run(m, 'bool', 'float64', [['float64', a], ['float64', b]])
+    const test = (m: Scalar): number[] =>
+      run(m, 'bool', 'float64', [
+        ['float64', a],
+        ['float64', b],
+      ])
     expect(test(input(0).lt(input(1)))).toEqual([1, 0, 0, 0])
     expect(test(input(0).le(input(1)))).toEqual([1, 1, 0, 0])
     expect(test(input(0).gt(input(1)))).toEqual([0, 0, 1, 0])
@@ -162,7 +229,11 @@ describe('masks', () => {
     expect(test(input(0).ne(input(1)))).toEqual([1, 0, 1, 1])
   })
   it('and, or, xor, not; numbers count as "is not zero"', () => {
-    const test = (m: Scalar): number[] => run(m, 'bool', 'float32', [['float32', [0, 0, 3, NaN]], ['float32', [0, 2, 0, 1]]])
+    const test = (m: Scalar): number[] =>
+      run(m, 'bool', 'float32', [
+        ['float32', [0, 0, 3, NaN]],
+        ['float32', [0, 2, 0, 1]],
+      ])
     expect(test(input(0).logicalAnd(input(1)))).toEqual([0, 0, 0, 1])
     expect(test(input(0).logicalOr(input(1)))).toEqual([0, 1, 1, 1])
     expect(test(input(0).logicalXor(input(1)))).toEqual([0, 1, 1, 0])
@@ -208,7 +279,11 @@ describe('loops', () => {
     const n = 1300
     const [p, g] = [values('float64', n), values('float64', n)]
     const program = new Program(
-      [input(0).sub(input(1).mul(scalar(0))), input(1).mul(input(2))], ['float64', 'float64'], ['float64', 'float64', 'float64'], 1, 'float64',
+      [input(0).sub(input(1).mul(scalar(0))), input(1).mul(input(2))],
+      ['float64', 'float64'],
+      ['float64', 'float64', 'float64'],
+      1,
+      'float64',
     )
     const [pAt, gAt, three] = [put('float64', p), put('float64', g), put('float64', [3])]
     backend.flat(program, 0b100)(n, pAt, gAt, pAt, gAt, three, 0.5)
@@ -233,13 +308,40 @@ describe('loops', () => {
     const [aAt, bAt, y] = [put('float32', a), put('int32', b), room('float32', r * c)]
     const kernel: StridedKernel = backend.strided(sum, 0)
     // out[i, j] = a^T[i, j] + b reversed over i
-    kernel(describeLoop([c, r], [[y, [4 * r, 4]], [aAt, [4, 4 * c]], [bAt + 4 * (c - 1), [-4, 0]]]))
+    kernel(
+      describeLoop(
+        [c, r],
+        [
+          [y, [4 * r, 4]],
+          [aAt, [4, 4 * c]],
+          [bAt + 4 * (c - 1), [-4, 0]],
+        ],
+      ),
+    )
     const expected: number[] = []
     for (let i = 0; i < c; i++) for (let j = 0; j < r; j++) expected.push(Math.fround(a[j * c + i]! + b[c - 1 - i]!))
     expect(get('float32', y, r * c)).toEqual(expected)
-    kernel(describeLoop([], [[y, []], [aAt, []], [bAt, []]]))
+    kernel(
+      describeLoop(
+        [],
+        [
+          [y, []],
+          [aAt, []],
+          [bAt, []],
+        ],
+      ),
+    )
     expect(get('float32', y, 2)).toEqual([Math.fround(a[0]! + b[0]!), expected[1]])
-    kernel(describeLoop([3, 0], [[y, [0, 4]], [aAt, [0, 4]], [bAt, [0, 4]]]))
+    kernel(
+      describeLoop(
+        [3, 0],
+        [
+          [y, [0, 4]],
+          [aAt, [0, 4]],
+          [bAt, [0, 4]],
+        ],
+      ),
+    )
     expect(get('float32', y, 2)).toEqual([Math.fround(a[0]! + b[0]!), expected[1]])
   })
   it('strided: four dims, output with gaps', () => {
@@ -247,7 +349,16 @@ describe('loops', () => {
     const a = values('float32', 60)
     const b = values('int32', 5)
     const [aAt, bAt, y] = [put('float32', a), put('int32', b), put('float32', new Array<number>(120).fill(-9))]
-    backend.strided(sum, 0)(describeLoop(sizes, [[y, [160, 0, 40, 8]], [aAt, [80, 999, 20, 4]], [bAt, [0, 0, 0, 4]]]))
+    backend.strided(
+      sum,
+      0,
+    )(
+      describeLoop(sizes, [
+        [y, [160, 0, 40, 8]],
+        [aAt, [80, 999, 20, 4]],
+        [bAt, [0, 0, 0, 4]],
+      ]),
+    )
     const expected = Array.from({ length: 120 }, (_, i) => (i % 2 ? -9 : Math.fround(a[i / 2]! + b[(i / 2) % 5]!)))
     expect(get('float32', y, 120)).toEqual(expected)
   })
@@ -260,7 +371,16 @@ describe('loops', () => {
     memory.i32.set([10, 20, 30], high / 4 + 16)
     flat(3, high + 128, high, high + 64)
     expect(get('float32', high + 128, 3)).toEqual([11, 22, 33])
-    strided(describeLoop([3], [[high + 256, [4]], [high + 8, [-4]], [high + 64, [4]]]))
+    strided(
+      describeLoop(
+        [3],
+        [
+          [high + 256, [4]],
+          [high + 8, [-4]],
+          [high + 64, [4]],
+        ],
+      ),
+    )
     expect(get('float32', high + 256, 3)).toEqual([13, 22, 31])
     memory.i32.set([2, 0], high / 4 + 32)
     backend.index('indexSelect', 'uint8')(1, 3, 4, 2, high, high + 128, high + 512)
@@ -273,10 +393,14 @@ describe('loops', () => {
 describe('reductions', () => {
   const [outer, n, inner] = [3, 5, 4]
   const naive: Record<ReduceOp, (v: number[]) => number> = {
-    sum: (v) => v.reduce((a, b) => a + b, 0), prod: (v) => v.reduce((a, b) => a * b, 1),
-    max: (v) => Math.max(...v), min: (v) => Math.min(...v),
-    argmax: (v) => v.indexOf(Math.max(...v)), argmin: (v) => v.indexOf(Math.min(...v)),
-    any: (v) => (v.some((x) => x !== 0) ? 1 : 0), all: (v) => (v.every((x) => x !== 0) ? 1 : 0),
+    sum: (v) => v.reduce((a, b) => a + b, 0),
+    prod: (v) => v.reduce((a, b) => a * b, 1),
+    max: (v) => Math.max(...v),
+    min: (v) => Math.min(...v),
+    argmax: (v) => v.indexOf(Math.max(...v)),
+    argmin: (v) => v.indexOf(Math.min(...v)),
+    any: (v) => (v.some((x) => x !== 0) ? 1 : 0),
+    all: (v) => (v.every((x) => x !== 0) ? 1 : 0),
   }
   const outType = (op: ReduceOp, d: DType): DType => {
     if (op === 'any' || op === 'all') return 'bool'
@@ -375,7 +499,12 @@ describe('matmul', () => {
   it('any strides, batches, repeated matrices, accumulation', () => {
     const [batch, m, n, k] = [3, 4, 5, 6]
     for (const d of ['float32', 'float64', 'int32', 'uint8'] as const) {
-      for (const [aT, bT, repeat, accumulate] of [[0, 0, 0, 0], [1, 0, 1, 1], [0, 1, 0, 1], [1, 1, 1, 0]] as const) {
+      for (const [aT, bT, repeat, accumulate] of [
+        [0, 0, 0, 0],
+        [1, 0, 1, 1],
+        [0, 1, 0, 1],
+        [1, 1, 1, 0],
+      ] as const) {
         const [a, b, c] = [values(d, batch * m * k), values(d, batch * k * n), values(d, batch * m * n)]
         const [ar, ac] = aT ? [1, m] : [k, 1]
         const [br, bc] = bT ? [1, k] : [n, 1]
@@ -431,7 +560,13 @@ describe('index operations', () => {
   for (const op of ['gather', 'scatter', 'scatterAdd', 'indexSelect', 'indexCopy', 'indexAdd'] as const) {
     it(op, () => {
       for (const d of DTYPES) {
-        for (const sizes of [[2, 5, 3, 7], [1, 4, 100, 3], [6, 3, 1, 2], [2, 3, 4, 0]] as const) apply(op, d, sizes)
+        for (const sizes of [
+          [2, 5, 3, 7],
+          [1, 4, 100, 3],
+          [6, 3, 1, 2],
+          [2, 3, 4, 0],
+        ] as const)
+          apply(op, d, sizes)
       }
     })
   }
@@ -443,7 +578,11 @@ describe('index operations', () => {
 })
 
 describe('windows', () => {
-  interface Case { readonly h: number; readonly w: number; readonly win: Window2d }
+  interface Case {
+    readonly h: number
+    readonly w: number
+    readonly win: Window2d
+  }
   const cases: readonly Case[] = [
     { h: 6, w: 7, win: { kernel: [3, 2], stride: [1, 1], padding: [0, 0], dilation: [1, 1] } },
     { h: 6, w: 5, win: { kernel: [3, 3], stride: [2, 1], padding: [1, 1], dilation: [1, 1] } },
@@ -497,7 +636,10 @@ describe('windows', () => {
         const grads = values(d, from.length)
         const sums = new Array<number>(image.length).fill(0)
         for (const [k, p] of from.entries()) if (p >= 0) sums[p] = stored(d, [sums[p]! + grads[k]!])[0]!
-        const back = put(d, sums.map(() => 0))
+        const back = put(
+          d,
+          sums.map(() => 0),
+        )
         backend.fold2d(d)(n, ch, c.h, c.w, oh, ow, c.win, back, put(d, grads))
         expect(get(d, back, image.length)).toEqual(sums)
       }

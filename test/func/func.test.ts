@@ -51,13 +51,19 @@ describe('grad', () => {
 
   test('connects to the plain tape outside', () => {
     const w = torch.tensor([2, 3], { dtype: 'float64', requiresGrad: true })
-    func.grad((x: torch.Tensor) => x.mul(w).mul(x).sum())(t64([1, 4])).sum().backward()
+    func
+      .grad((x: torch.Tensor) => x.mul(w).mul(x).sum())(t64([1, 4]))
+      .sum()
+      .backward()
     close(w.grad!, [2, 8])
   })
 
   test('noGrad inside masks, outside does not', () => {
     close(func.grad((x: torch.Tensor) => x.mul(torch.noGrad(() => x.mul(x))).sum())(t64([2])), [4])
-    close(torch.noGrad(() => func.grad((x: torch.Tensor) => x.mul(x).sum())(t64([2]))), [4])
+    close(
+      torch.noGrad(() => func.grad((x: torch.Tensor) => x.mul(x).sum())(t64([2]))),
+      [4],
+    )
   })
 })
 
@@ -71,12 +77,23 @@ describe('vjp and jvp', () => {
 
   test('jvp of elementwise, linear, reductions and products', () => {
     const f = (x: torch.Tensor): torch.Tensor => x.tanh().matmul(x.t()).mul(x.sum()).exp()
-    const x = t64([[0.1, 0.2], [0.3, -0.4]])
-    const v = t64([[1, 2], [-1, 0.5]])
+    const x = t64([
+      [0.1, 0.2],
+      [0.3, -0.4],
+    ])
+    const v = t64([
+      [1, 2],
+      [-1, 0.5],
+    ])
     const [, dy] = func.jvp(f, [x], [v])
     const eps = 1e-6
-    const numeric = f(x.add(v.mul(eps))).sub(f(x.sub(v.mul(eps)))).div(2 * eps)
-    dy.sub(numeric).abs().toTypedArray().forEach((d) => expect(d).toBeLessThan(1e-7))
+    const numeric = f(x.add(v.mul(eps)))
+      .sub(f(x.sub(v.mul(eps))))
+      .div(2 * eps)
+    dy.sub(numeric)
+      .abs()
+      .toTypedArray()
+      .forEach((d) => expect(d).toBeLessThan(1e-7))
   })
 
   test('jvp∘grad and grad∘jvp give Hessian products', () => {
@@ -89,19 +106,64 @@ describe('vjp and jvp', () => {
 
 describe('vmap', () => {
   test('per-example functions, in and out dims, unbatched arguments', () => {
-    const a = t64([[1, 2], [3, 4], [5, 6]])
+    const a = t64([
+      [1, 2],
+      [3, 4],
+      [5, 6],
+    ])
     const b = t64([10, 20])
     close(func.vmap((x: torch.Tensor, y: torch.Tensor) => x.mul(y).sum(), [0, null])(a, b), [50, 110, 170])
-    close(func.vmap((x: torch.Tensor) => x.mul(2), 1, 1)(a), [[2, 4], [6, 8], [10, 12]])
-    close(func.vmap((x: torch.Tensor) => x.add(b.unsqueeze(0)))(a).sum([1]), [[11 + 0, 22], [13, 24], [15, 26]])
+    close(func.vmap((x: torch.Tensor) => x.mul(2), 1, 1)(a), [
+      [2, 4],
+      [6, 8],
+      [10, 12],
+    ])
+    close(
+      func
+        .vmap((x: torch.Tensor) => x.add(b.unsqueeze(0)))(a)
+        .sum([1]),
+      [
+        [11 + 0, 22],
+        [13, 24],
+        [15, 26],
+      ],
+    )
   })
 
   test('equals a loop for views, reductions and products', () => {
-    const x = t64([[[1, 2], [3, 4]], [[5, 6], [7, 8]], [[-1, 0], [2, 1]]])
+    const x = t64([
+      [
+        [1, 2],
+        [3, 4],
+      ],
+      [
+        [5, 6],
+        [7, 8],
+      ],
+      [
+        [-1, 0],
+        [2, 1],
+      ],
+    ])
     const fs: ((m: torch.Tensor) => torch.Tensor)[] = [
-      (m) => m.t(), (m) => m.sum(0), (m) => m.sum(), (m) => m.reshape([4]), (m) => m.select(1, 0), (m) => m.matmul(m), (m) => m.unsqueeze(1), (m) => m.diagonal(),
-      (m) => m.narrow(0, 1, 1).expand([3, 2]), (m) => m.slice(1, 0, 2, 2), (m) => m.clone().contiguous().to('float32'), (m) => m.flatten(), (m) => m.permute([1, 0]).squeeze(),
-      (m) => m.matmul(t64([1, 2])), (m) => t64([1, 2]).matmul(m), (m) => m.select(0, 0).matmul(m.select(0, 1)), (m) => m.sumToSize([1, 2]), (m) => m.unfold(0, 1, 1),
+      (m) => m.t(),
+      (m) => m.sum(0),
+      (m) => m.sum(),
+      (m) => m.reshape([4]),
+      (m) => m.select(1, 0),
+      (m) => m.matmul(m),
+      (m) => m.unsqueeze(1),
+      (m) => m.diagonal(),
+      (m) => m.narrow(0, 1, 1).expand([3, 2]),
+      (m) => m.slice(1, 0, 2, 2),
+      (m) => m.clone().contiguous().to('float32'),
+      (m) => m.flatten(),
+      (m) => m.permute([1, 0]).squeeze(),
+      (m) => m.matmul(t64([1, 2])),
+      (m) => t64([1, 2]).matmul(m),
+      (m) => m.select(0, 0).matmul(m.select(0, 1)),
+      (m) => m.sumToSize([1, 2]),
+      (m) => m.unfold(0, 1, 1),
     ]
     for (const f of fs) {
       const all = func.vmap(f)(x)
@@ -110,15 +172,42 @@ describe('vmap', () => {
   })
 
   test('grad∘vmap and vmap∘grad', () => {
-    const x = t64([[1, 2], [3, 4]])
-    close(func.vmap(func.grad((v: torch.Tensor) => v.pow(3).sum()))(x), [[3, 12], [27, 48]])
-    close(func.grad((m: torch.Tensor) => func.vmap((v: torch.Tensor) => v.mul(v).sum())(m).sum())(x), [[2, 4], [6, 8]])
-    const w = t64([[0.5, -1], [2, 0.3]])
-    const per = func.vmap(func.grad((p: torch.Tensor, v: torch.Tensor) => p.matmul(v).tanh().sum()), [null, 0])(w, x)
+    const x = t64([
+      [1, 2],
+      [3, 4],
+    ])
+    close(func.vmap(func.grad((v: torch.Tensor) => v.pow(3).sum()))(x), [
+      [3, 12],
+      [27, 48],
+    ])
+    close(
+      func.grad((m: torch.Tensor) =>
+        func
+          .vmap((v: torch.Tensor) => v.mul(v).sum())(m)
+          .sum(),
+      )(x),
+      [
+        [2, 4],
+        [6, 8],
+      ],
+    )
+    const w = t64([
+      [0.5, -1],
+      [2, 0.3],
+    ])
+    const per = func.vmap(
+      func.grad((p: torch.Tensor, v: torch.Tensor) => p.matmul(v).tanh().sum()),
+      [null, 0],
+    )(w, x)
     for (let i = 0; i < 2; i++) {
       const p = w.clone().requiresGrad_()
       p.matmul(x.select(0, i)).tanh().sum().backward()
-      per.select(0, i).sub(p.grad!).abs().toTypedArray().forEach((d) => expect(d).toBeLessThan(1e-14))
+      per
+        .select(0, i)
+        .sub(p.grad!)
+        .abs()
+        .toTypedArray()
+        .forEach((d) => expect(d).toBeLessThan(1e-14))
     }
   })
 
@@ -136,12 +225,37 @@ describe('vmap', () => {
 
 describe('Jacobians and Hessians', () => {
   test('forward equals reverse; the Hessian is right', () => {
-    const f = (x: torch.Tensor): torch.Tensor => x.mul(x).matmul(t64([[1, 2], [3, 4], [5, 6]])).sin()
+    const f = (x: torch.Tensor): torch.Tensor =>
+      x
+        .mul(x)
+        .matmul(
+          t64([
+            [1, 2],
+            [3, 4],
+            [5, 6],
+          ]),
+        )
+        .sin()
     const x = t64([0.1, 0.2, 0.3])
     const fwd = func.jacfwd(f)(x)
     const rev = func.jacrev(f)(x)
     expect(fwd.shape).toEqual([2, 3])
-    fwd.sub(rev).abs().toTypedArray().forEach((d) => expect(d).toBeLessThan(1e-14))
-    close(func.hessian((v: torch.Tensor) => v.pow(3).sum().add(v.select(0, 0).mul(v.select(0, 1))))(t64([1, 2])), [[6, 1], [1, 12]])
+    fwd
+      .sub(rev)
+      .abs()
+      .toTypedArray()
+      .forEach((d) => expect(d).toBeLessThan(1e-14))
+    close(
+      func.hessian((v: torch.Tensor) =>
+        v
+          .pow(3)
+          .sum()
+          .add(v.select(0, 0).mul(v.select(0, 1))),
+      )(t64([1, 2])),
+      [
+        [6, 1],
+        [1, 12],
+      ],
+    )
   })
 })

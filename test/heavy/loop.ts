@@ -11,7 +11,10 @@ for (let i = 0; i < Number(ballast) * 10_000; i++) kept.push({ a: i, b: [i, i + 
 
 const wave = (shape: number[]): torch.Tensor => {
   const n = shape.reduce((a, b) => a * b, 1)
-  return torch.tensor(Float32Array.from({ length: n }, (_, i) => Math.sin(i * 12.9) * 0.3)).reshape(shape).clone()
+  return torch
+    .tensor(Float32Array.from({ length: n }, (_, i) => Math.sin(i * 12.9) * 0.3))
+    .reshape(shape)
+    .clone()
 }
 const rss: number[] = []
 const start = performance.now()
@@ -28,7 +31,14 @@ if (what === 'keep') {
 } else if (what === 'scalars') {
   const x = torch.tensor([1, 2, 3], { requiresGrad: true })
   const round = (s: number): void => {
-    x.mul(s).add(s).pow(s).clamp({ min: -s, max: 1e9 * s }).div(s).sub(s).sum().backward()
+    x.mul(s)
+      .add(s)
+      .pow(s)
+      .clamp({ min: -s, max: 1e9 * s })
+      .div(s)
+      .sub(s)
+      .sum()
+      .backward()
     x.grad = null
   }
   round(1.5)
@@ -56,4 +66,14 @@ if (what === 'keep') {
   }
 }
 const { sweepTime, sweeps, used } = torch.memoryStats()
-console.log(JSON.stringify({ rss, seconds: (performance.now() - start) / 1000, sweepTime, sweeps, used, kernels: kernelCount() - before, kept: kept.length }))
+console.log(
+  JSON.stringify({
+    rss,
+    seconds: (performance.now() - start) / 1000,
+    sweepTime,
+    sweeps,
+    used,
+    kernels: kernelCount() - before,
+    kept: kept.length,
+  }),
+)

@@ -100,18 +100,27 @@ describe('scope', () => {
 
 describe('external storages', () => {
   test('numpy() shares memory with the tensor and its views, both ways', () => {
-    const x = torch.tensor([[1, 2], [3, 4]], { dtype: 'float64' })
+    const x = torch.tensor(
+      [
+        [1, 2],
+        [3, 4],
+      ],
+      { dtype: 'float64' },
+    )
     const v = x.select(0, 1)
     const n = x.numpy()
     n.set(1, 0, 30)
     expect(v.tolist()).toEqual([30, 4])
     v.mul_(2)
     expect(n.get(1, 0)).toBe(60)
-    expect(x.matmul(x).tolist()).toEqual([[1 + 120, 2 + 16], [60 + 480, 120 + 64]])
+    expect(x.matmul(x).tolist()).toEqual([
+      [1 + 120, 2 + 16],
+      [60 + 480, 120 + 64],
+    ])
     expect(x.t().contiguous().sum(0).tolist()).toEqual([3, 68])
   })
 
-  test('numpy() refuses a tensor that requires grad, with torch\'s text', () => {
+  test("numpy() refuses a tensor that requires grad, with torch's text", () => {
     const x = torch.tensor([10, 20], { requiresGrad: true, dtype: 'float64' })
     expect(() => x.numpy()).toThrow("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
     const n = x.detach().numpy()
@@ -132,10 +141,22 @@ describe('with a sweep at every allocation and poisoned free blocks', () => {
   afterAll(() => configureMemory({ stress: false }))
 
   test('training, views, in-place changes, second order and scopes read no released memory', { timeout: 60_000 }, () => {
-    const w = torch.tensor([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]], { dtype: 'float64' })
+    const w = torch.tensor(
+      [
+        [0.1, 0.2, 0.3],
+        [0.4, 0.5, 0.6],
+      ],
+      { dtype: 'float64' },
+    )
     const run = (): number[] => {
       const p = w.clone().requiresGrad_()
-      const x = torch.tensor([[1, 2], [3, 4]], { dtype: 'float64' })
+      const x = torch.tensor(
+        [
+          [1, 2],
+          [3, 4],
+        ],
+        { dtype: 'float64' },
+      )
       for (let i = 0; i < 2; i++) {
         const h = x.matmul(p).tanh()
         const part = h.mul(1)

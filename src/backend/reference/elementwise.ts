@@ -1,5 +1,5 @@
 /** Runs elementwise programs: an expression becomes a list of loops over small registers, one loop per node. */
-import { dtypes, type DType, type TypedArray } from '../../dtype.ts'
+import { type DType, dtypes, type TypedArray } from '../../dtype.ts'
 import type { FlatKernel, LinearMemory, StridedKernel } from '../backend.ts'
 import type { ComputeType, Program, Scalar } from '../scalar.ts'
 import { binaryMeaning, unaryMeaning } from './interpret.ts'
@@ -115,14 +115,23 @@ function store(from: Register, view: TypedArray, dtype: DType, compute: ComputeT
 
 /** Byte addresses and byte strides of the operands, outputs first. */
 function run(
-  memory: LinearMemory, program: Program, plan: Plan, sizes: readonly number[],
-  bases: readonly number[], strides: readonly (readonly number[])[], scalars: readonly number[],
+  memory: LinearMemory,
+  program: Program,
+  plan: Plan,
+  sizes: readonly number[],
+  bases: readonly number[],
+  strides: readonly (readonly number[])[],
+  scalars: readonly number[],
 ): void {
   const { compute } = program
   const types = [...program.outTypes, ...program.inTypes]
   const walkers = types.map((dtype, k) => {
     const bytes = bytesOf(dtype)
-    return new Walker(sizes, bases[k]! / bytes, strides[k]!.map((s) => s / bytes))
+    return new Walker(
+      sizes,
+      bases[k]! / bytes,
+      strides[k]!.map((s) => s / bytes),
+    )
   })
   plan.scalars.forEach((to, i) => {
     to?.fill(compute === 'int32' ? truncate(scalars[i]!) : scalars[i]!)

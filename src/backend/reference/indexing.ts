@@ -112,11 +112,17 @@ function indexAdd(memory: LinearMemory, dtype: DType): IndexKernel {
 
 export function indexKernel(memory: LinearMemory, op: IndexOp, dtype: DType): IndexKernel {
   switch (op) {
-    case 'gather': return gather(memory, dtype)
-    case 'scatter': return scatter(memory, dtype)
-    case 'scatterAdd': return scatterAdd(memory, dtype)
-    case 'indexSelect': return moveRows(memory, dtype, true)
-    case 'indexCopy': return moveRows(memory, dtype, false)
-    case 'indexAdd': return indexAdd(memory, dtype)
+    case 'gather':
+      return gather(memory, dtype)
+    case 'scatter':
+      return scatter(memory, dtype)
+    case 'scatterAdd':
+      return scatterAdd(memory, dtype)
+    case 'indexSelect':
+      return moveRows(memory, dtype, true)
+    case 'indexCopy':
+      return moveRows(memory, dtype, false)
+    case 'indexAdd':
+      return indexAdd(memory, dtype)
   }
 }

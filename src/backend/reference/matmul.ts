@@ -6,7 +6,15 @@ import { bytesOf, viewOf } from './views.ts'
 
 /** One row of a product: sums[j] += Σ_k a[k]·b[k, j], from element positions and strides. */
 type AddRow = (
-  sums: Float64Array, n: number, k: number, view: TypedArray, a: number, aCol: number, b: number, bRow: number, bCol: number,
+  sums: Float64Array,
+  n: number,
+  k: number,
+  view: TypedArray,
+  a: number,
+  aCol: number,
+  b: number,
+  bRow: number,
+  bCol: number,
 ) => void
 
 /** Products and sums in float64: for float32 operands the products are exact. */

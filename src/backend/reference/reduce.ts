@@ -90,12 +90,16 @@ function accumulated(dtype: DType): DType {
 function resultType(op: ReduceOp, dtype: DType): DType {
   switch (op) {
     case 'sum':
-    case 'prod': return accumulated(dtype)
+    case 'prod':
+      return accumulated(dtype)
     case 'argmax':
-    case 'argmin': return 'int32'
+    case 'argmin':
+      return 'int32'
     case 'any':
-    case 'all': return 'bool'
-    default: return dtype
+    case 'all':
+      return 'bool'
+    default:
+      return dtype
   }
 }
 

@@ -5,10 +5,14 @@ import type { LinearMemory } from '../backend.ts'
 /** The view whose elements are of this type. It lasts until the memory grows: take it inside each call. */
 export function viewOf(memory: LinearMemory, dtype: DType): TypedArray {
   switch (dtype) {
-    case 'float32': return memory.f32
-    case 'float64': return memory.f64
-    case 'int32': return memory.i32
-    default: return memory.u8
+    case 'float32':
+      return memory.f32
+    case 'float64':
+      return memory.f64
+    case 'int32':
+      return memory.i32
+    default:
+      return memory.u8
   }
 }
 

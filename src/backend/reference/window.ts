@@ -20,7 +20,12 @@ export function maxPool2dKernel(memory: LinearMemory, dtype: DType): MaxPoolKern
   const bytes = bytesOf(dtype)
   const lowest = LOWEST[dtype]
   return (planes, h, w, oh, ow, window, input, output, indices) => {
-    const { kernel: [kh, kw], stride: [sh, sw], padding: [ph, pw], dilation: [dh, dw] } = window
+    const {
+      kernel: [kh, kw],
+      stride: [sh, sw],
+      padding: [ph, pw],
+      dilation: [dh, dw],
+    } = window
     const view = viewOf(memory, dtype)
     const places = memory.i32
     let to = output / bytes
@@ -63,7 +68,12 @@ export function maxPool2dKernel(memory: LinearMemory, dtype: DType): MaxPoolKern
 export function unfold2dKernel(memory: LinearMemory, dtype: DType): WindowKernel {
   const bytes = bytesOf(dtype)
   return (n, c, h, w, oh, ow, window, image, columns) => {
-    const { kernel: [kh, kw], stride: [sh, sw], padding: [ph, pw], dilation: [dh, dw] } = window
+    const {
+      kernel: [kh, kw],
+      stride: [sh, sw],
+      padding: [ph, pw],
+      dilation: [dh, dw],
+    } = window
     // Zero is all zero bits in every dtype, so elements move without being read as numbers.
     const view = wordsOf(memory, bytes)
     let to = columns / bytes
@@ -97,7 +107,12 @@ export function fold2dKernel(memory: LinearMemory, dtype: DType): WindowKernel {
   const bytes = bytesOf(dtype)
   const either = dtype === 'bool'
   return (n, c, h, w, oh, ow, window, image, columns) => {
-    const { kernel: [kh, kw], stride: [sh, sw], padding: [ph, pw], dilation: [dh, dw] } = window
+    const {
+      kernel: [kh, kw],
+      stride: [sh, sw],
+      padding: [ph, pw],
+      dilation: [dh, dw],
+    } = window
     const view = viewOf(memory, dtype)
     let from = columns / bytes
     for (let s = 0; s < n; s++) {
