@@ -10,6 +10,8 @@ export const REGION_BYTES = 65536
 /** Storages up to this size share regions. */
 export const SMALL_BYTES = 4096
 const MiB = 1048576
+/** What a block that is tracked by itself costs besides its bytes. */
+const TRACKED_BYTES = 2048
 /** A sweep may take this share of the time since the last one; the budget grows until it does. */
 const SWEEP_SHARE = 0.03
 /** Regions with less than this share alive are emptied by moving what lives. */
@@ -63,7 +65,7 @@ export class Collector {
   private current: (Region | null)[] = [null, null, null, null]
   private findSparse = false
   private engine: Engine | null | undefined
-  private lastSweep = 0
+  private lastSweep = performance.now()
   private sweeps = 0
   private sweepTime = 0
   private swept = 0
@@ -95,13 +97,15 @@ export class Collector {
 
   /** A storage of its own block for an owner that gives it back itself; not charged to the budget. May sweep. */
   owned(bytes: number): Storage {
-    if (this.stress) this.sweep()
+    if (this.stress || this.since >= this.budget) this.sweep()
     return new Storage(this.mustAlloc(bytes), bytes, null)
   }
 
   /** Leaves a storage of its own block to the collector. */
   adopt(storage: Storage): Storage {
     if (storage.track >= 0 || storage.region !== null) return storage
+    // A WeakRef and what it watches weigh on the JS heap too: many tiny blocks must not put off the sweep.
+    this.since += TRACKED_BYTES
     storage.track = this.refs.length
     this.refs.push(new WeakRef(storage))
     this.ptrs.push(storage.ptr)
@@ -310,11 +314,9 @@ export class Collector {
 
   /** Next budget: twice what lives, stretched until sweeping is a small share of the time. */
   private adapt(took: number, interval: number): void {
-    if (this.lastSweep > 0) {
-      const share = took / Math.max(interval, 0.01)
-      if (share > SWEEP_SHARE) this.stretch = Math.min(16, this.stretch * Math.min(4, (share / SWEEP_SHARE) * 1.1))
-      else if (share < SWEEP_SHARE / 4) this.stretch = Math.max(1, this.stretch * 0.75)
-    }
+    const share = took / Math.max(interval, 0.01)
+    if (share > SWEEP_SHARE) this.stretch = Math.min(16, (this.stretch * share * 1.1) / SWEEP_SHARE)
+    else if (share < SWEEP_SHARE / 4) this.stretch = Math.max(1, this.stretch * 0.75)
     // While regions are pinned by few survivors, what is used says little about what lives: keep the budget small.
     const wish = Math.max(this.minBudget, this.findSparse ? 0 : 2 * this.heap.used) * this.stretch
     this.budget = Math.max(this.minBudget, Math.min(wish, (this.heap.memory.limit - this.heap.used) * 0.6))
