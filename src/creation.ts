@@ -1,12 +1,15 @@
 /** Functions that make tensors from numbers. */
+
+import type { NdArray } from 'ndarray'
 import { bool, type DType, type DTypeInfo, defaultInfo, dtypeInfo, dtypes } from './dtype.ts'
 import { ArgumentError, DTypeError, ShapeError, show } from './errors.ts'
 import { fillWith } from './execute.ts'
 import { Tensor } from './fluent.ts'
 import { Layout } from './layout.ts'
+import { EXTERNAL, Storage } from './memory/storage.ts'
 import { defaultGenerator, type Generator } from './random.ts'
 import { checkShape, type Shape } from './shape.ts'
-import { checkValue, dataView, empty as emptyCore, isTensor, type Nested, readAll, type TensorCore } from './tensor.ts'
+import { checkValue, dataView, empty as emptyCore, expectTensor, isTensor, type Nested, readAll, TensorCore } from './tensor.ts'
 
 /** Options of every function that makes a tensor. */
 export interface TensorOptions {
@@ -164,8 +167,130 @@ export function full(shape: Shape | number, value: number | boolean, options?: T
   return filled('full', shape, checkValue(value, dt, 'full'), { ...options, dtype: dt.name })
 }
 
+/** Elements that nobody has written yet: whatever the memory held. @see https://docs.pytorch.org/docs/stable/generated/torch.empty.html */
+export function empty(shape: Shape | number, options?: TensorOptions): Tensor {
+  return finish(blank('empty', shape, typeOf(options, defaultInfo())), options, 'empty')
+}
+
+function blank(op: string, shape: Shape | number, dt: DTypeInfo): TensorCore {
+  const sizes = typeof shape === 'number' ? [shape] : shape
+  checkSize(sizes, dt, op)
+  return emptyCore(Layout.of([...sizes]), dt, null)
+}
+
+/** A fresh vector with the values of `at`. */
+function computed(op: string, n: number, dt: DTypeInfo, options: TensorOptions | undefined, at: (i: number) => number): Tensor {
+  const t = blank(op, n, dt)
+  const data = dataView(t)
+  const whole = dt.category !== 2
+  for (let i = 0; i < n; i++) data[t.layout.offset + i] = whole ? checkValue(at(i), dt, op) : at(i)
+  return finish(t, options, op)
+}
+
+/**
+ * start, start + step, … before end; one number alone is the end. int32 when all numbers are whole, else the default float
+ * type. Errors: ArgumentError when the step leads away from the end.
+ * @example
+ * arange(1, 6, 2).tolist() // [1, 3, 5]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.arange.html
+ */
+export function arange(end: number, options?: TensorOptions): Tensor
+export function arange(start: number, end: number, options?: TensorOptions): Tensor
+export function arange(start: number, end: number, step: number, options?: TensorOptions): Tensor
+export function arange(first: number, second?: number | TensorOptions, third?: number | TensorOptions, fourth?: TensorOptions): Tensor {
+  const options = typeof second === 'object' ? second : typeof third === 'object' ? third : fourth
+  const [start, end] = typeof second === 'number' ? [first, second] : [0, first]
+  const step = typeof third === 'number' ? third : 1
+  if (![start, end, step].every(Number.isFinite)) {
+    throw new ArgumentError(`arange: unsupported range: ${start} -> ${end} by ${step}`, { op: 'arange' })
+  }
+  if (step === 0) throw new ArgumentError('arange: step must be nonzero', { op: 'arange' })
+  if (end !== start && end > start !== step > 0) {
+    throw new ArgumentError(`arange: upper bound and lower bound inconsistent with step sign: ${start} -> ${end} by ${step}`, {
+      op: 'arange',
+    })
+  }
+  const dt = typeOf(options, [start, end, step].every(Number.isInteger) ? dtypes.int32 : defaultInfo())
+  return computed('arange', Math.ceil((end - start) / step), dt, options, (i) => start + i * step)
+}
+
+/**
+ * n numbers in equal steps from start to end, both included.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.linspace.html
+ */
+export function linspace(start: number, end: number, n: number, options?: TensorOptions): Tensor {
+  const step = n > 1 ? (end - start) / (n - 1) : 0
+  // From the nearer end, so that both ends are met exactly.
+  return computed('linspace', n, typeOf(options, defaultInfo()), options, (i) => (i < n / 2 ? start + step * i : end - step * (n - 1 - i)))
+}
+
+/** Ones on the diagonal of an n × m matrix (m = n if absent), zeros elsewhere. @see https://docs.pytorch.org/docs/stable/generated/torch.eye.html */
+export function eye(n: number, m?: number | TensorOptions, options?: TensorOptions): Tensor {
+  const given = typeof m === 'object' ? m : options
+  const columns = typeof m === 'number' ? m : n
+  const t = blank('eye', [n, columns], typeOf(given, defaultInfo()))
+  fillWith(t, 0)
+  fillWith({ storage: t.storage, dt: t.dt, layout: t.layout.diagonal(0, 0, 1) }, 1)
+  return finish(t, given, 'eye')
+}
+
+/** A typed array that tensors can share: its elements are the elements of a dtype. */
+export type SharedArray = Float32Array | Float64Array | Int32Array | Uint8Array
+
+/**
+ * A tensor over the memory of a typed array or an `ndarray` over one: a write through either is seen in the other. The
+ * dtype is the array's; nothing is copied. Operations copy such tensors into the library's own memory each time: prefer
+ * `tensor(…)` unless sharing matters.
+ * Errors: DTypeError for other element types, ArgumentError for negative strides.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.from_numpy.html
+ */
+export function fromNumpy(array: SharedArray | NdArray<SharedArray>): Tensor {
+  const data: unknown = ArrayBuffer.isView(array) ? array : (array as NdArray<SharedArray> | null)?.data
+  const dt = sharedType(data)
+  if (dt === undefined) {
+    const what = data === null || typeof data !== 'object' ? typeof data : data.constructor.name
+    throw new DTypeError(
+      `fromNumpy: can't convert an array of ${what}. The only supported types are: Float32Array, Float64Array, Int32Array, Uint8Array, and ndarrays over those; tensor(…) copies others`,
+      { op: 'fromNumpy' },
+    )
+  }
+  const values = data as SharedArray
+  let layout = Layout.of([values.length])
+  if (!ArrayBuffer.isView(array)) {
+    const { shape, stride, offset } = array
+    checkShape(shape, 'fromNumpy')
+    if (stride.some((s) => s < 0)) {
+      throw new ArgumentError(
+        'fromNumpy: At least one stride in the given numpy array is negative, and tensors with negative strides are not currently supported. Make a copy of the array first.',
+        { op: 'fromNumpy' },
+      )
+    }
+    layout = new Layout([...shape], [...stride], offset)
+    if (!Number.isInteger(offset) || offset < 0 || layout.end > values.length) {
+      throw new ArgumentError(
+        `fromNumpy: shape ${show(shape)}, strides ${show(stride)} and offset ${offset} leave the ${values.length} elements of the array`,
+        {
+          op: 'fromNumpy',
+        },
+      )
+    }
+  }
+  const storage = new Storage(EXTERNAL, values.byteLength, null)
+  storage.external = values
+  return finish(new TensorCore(storage, layout, dt), undefined, 'fromNumpy')
+}
+
+function sharedType(data: unknown): DTypeInfo | undefined {
+  if (data instanceof Float32Array) return dtypes.float32
+  if (data instanceof Float64Array) return dtypes.float64
+  if (data instanceof Int32Array) return dtypes.int32
+  return data instanceof Uint8Array ? dtypes.uint8 : undefined
+}
+
+// --- random numbers -----------------------------------------------------------------------------------------------------
+
 /** Makes the default generator start from `seed`. @see https://docs.pytorch.org/docs/stable/generated/torch.manual_seed.html */
-export { Generator, manualSeed } from './random.ts'
+export { defaultGenerator, Generator, manualSeed } from './random.ts'
 
 /** Options of random tensors. */
 export interface RandomOptions extends TensorOptions {
@@ -176,88 +301,102 @@ export interface RandomOptions extends TensorOptions {
 function random(
   op: string,
   shape: Shape | number,
+  dt: DTypeInfo,
   options: RandomOptions | undefined,
-  fill: (g: Generator, out: Float32Array | Float64Array) => void,
+  draw: (g: Generator, out: Float32Array | Float64Array) => void,
 ): Tensor {
-  const dt = typeOf(options, defaultInfo())
   if (!dt.floating) throw new DTypeError(`${op}: only float32 and float64 are supported, got ${dt.name}`, { op, dtypes: [dt.name] })
-  const sizes = typeof shape === 'number' ? [shape] : [...shape]
-  checkSize(sizes, dt, op)
-  const t = emptyCore(Layout.of(sizes), dt, null)
-  const data = dataView(t)
-  fill(options?.generator ?? defaultGenerator, data.subarray(0, t.layout.numel) as Float32Array)
+  const t = blank(op, shape, dt)
+  const { offset, numel } = t.layout
+  draw(options?.generator ?? defaultGenerator, dataView(t).subarray(offset, offset + numel) as Float32Array)
   return finish(t, options, op)
 }
 
 /** Uniform numbers in [0, 1). @see https://docs.pytorch.org/docs/stable/generated/torch.rand.html */
 export function rand(shape: Shape | number, options?: RandomOptions): Tensor {
-  return random('rand', shape, options, (g, out) => g.uniform(out))
+  return random('rand', shape, typeOf(options, defaultInfo()), options, (g, out) => g.uniform(out))
+}
+
+/** Uniform numbers in [low, high). @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.uniform_.html */
+export function uniform(low: number, high: number, shape: Shape | number, options?: RandomOptions): Tensor {
+  return random('uniform', shape, typeOf(options, defaultInfo()), options, (g, out) => g.uniform(out, low, high))
 }
 
 /** Standard normal numbers. @see https://docs.pytorch.org/docs/stable/generated/torch.randn.html */
 export function randn(shape: Shape | number, options?: RandomOptions): Tensor {
-  return random('randn', shape, options, (g, out) => g.normal(out))
+  return random('randn', shape, typeOf(options, defaultInfo()), options, (g, out) => g.normal(out))
 }
 
-/** Whole numbers in [low, high), int32 by default. @see https://docs.pytorch.org/docs/stable/generated/torch.randint.html */
-export function randint(low: number, high: number, shape: Shape, options?: RandomOptions): Tensor {
-  if (!Number.isInteger(low) || !Number.isInteger(high) || high <= low)
-    throw new ArgumentError(`randint: expected whole numbers low < high, got [${low}, ${high})`, { op: 'randint' })
-  checkSize(shape, dtypes.int32, 'randint')
-  const values = new Int32Array(shape.reduce((a, b) => a * b, 1))
-  ;(options?.generator ?? defaultGenerator).integers(values, low, high)
-  return finish(fromValues(values, [...shape], typeOf(options, dtypes.int32)), options, 'randint')
+/** Normal numbers with this mean and standard deviation. @see https://docs.pytorch.org/docs/stable/generated/torch.normal.html */
+export function normal(mean: number, std: number, shape: Shape | number, options?: RandomOptions): Tensor {
+  return random('normal', shape, typeOf(options, defaultInfo()), options, (g, out) => g.normal(out, mean, std))
 }
 
-/** The whole numbers below n in random order, int32. @see https://docs.pytorch.org/docs/stable/generated/torch.randperm.html */
+function integers(op: string, low: number, high: number, shape: Shape | number, dt: DTypeInfo, options: RandomOptions | undefined): Tensor {
+  const t = blank(op, shape, dt)
+  const { offset, numel } = t.layout
+  const generator = options?.generator ?? defaultGenerator
+  if (dt.category === 1) generator.integers(dataView(t).subarray(offset, offset + numel) as Int32Array, low, high)
+  else {
+    const drawn = new Int32Array(numel)
+    generator.integers(drawn, low, high)
+    dataView(t).set(dt.category === 0 ? drawn.map((v) => Number(v !== 0)) : drawn, offset)
+  }
+  return finish(t, options, op)
+}
+
+/**
+ * Whole numbers in [low, high), or in [0, high): each as likely. int32 by default.
+ * Errors: ArgumentError unless both are whole and low < high.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.randint.html
+ */
+export function randint(high: number, shape: Shape, options?: RandomOptions): Tensor
+export function randint(low: number, high: number, shape: Shape, options?: RandomOptions): Tensor
+export function randint(first: number, second: number | Shape, third?: Shape | RandomOptions, fourth?: RandomOptions): Tensor {
+  const short = typeof second !== 'number'
+  const options = (short ? third : fourth) as RandomOptions | undefined
+  const shape = (short ? second : third) as Shape
+  return integers('randint', short ? 0 : first, short ? first : second, shape, typeOf(options, dtypes.int32), options)
+}
+
+/** The whole numbers below n in random order, int32 by default. @see https://docs.pytorch.org/docs/stable/generated/torch.randperm.html */
 export function randperm(n: number, options?: RandomOptions): Tensor {
-  checkSize([n], dtypes.int32, 'randperm')
-  return finish(
-    fromValues((options?.generator ?? defaultGenerator).permutation(n), [n], typeOf(options, dtypes.int32)),
-    options,
-    'randperm',
-  )
+  const dt = typeOf(options, dtypes.int32)
+  checkSize([n], dt, 'randperm')
+  const order = (options?.generator ?? defaultGenerator).permutation(n)
+  return computed('randperm', n, dt, options, (i) => order[i]!)
 }
 
-/** start, start + step, … below end; one number is the end. @see https://docs.pytorch.org/docs/stable/generated/torch.arange.html */
-export function arange(start: number, end?: number, step = 1, options?: TensorOptions): Tensor {
-  const [from, to] = end === undefined ? [0, start] : [start, end]
-  if (!Number.isFinite(from) || !Number.isFinite(to) || !Number.isFinite(step) || step === 0)
-    throw new ArgumentError(`arange: unsupported range: ${from} -> ${to} by ${step}`, { op: 'arange' })
-  const n = Math.max(0, Math.ceil((to - from) / step))
-  const dt = typeOf(options, [from, to, step].every(Number.isInteger) ? dtypes.int32 : defaultInfo())
-  checkSize([n], dt, 'arange')
-  return finish(
-    fromValues(
-      Array.from({ length: n }, (_, i) => from + i * step),
-      [n],
-      dt,
-    ),
-    options,
-    'arange',
-  )
+// --- like another tensor ------------------------------------------------------------------------------------------------
+
+function likeShape(op: string, x: Tensor): Shape {
+  expectTensor(op, x, 'argument 0')
+  return x.layout.shape
 }
 
-/** n numbers from start to end, both included. @see https://docs.pytorch.org/docs/stable/generated/torch.linspace.html */
-export function linspace(start: number, end: number, n: number, options?: TensorOptions): Tensor {
-  const dt = typeOf(options, defaultInfo())
-  checkSize([n], dt, 'linspace')
-  const step = n > 1 ? (end - start) / (n - 1) : 0
-  // From the nearer end, so that both ends are met exactly.
-  return finish(
-    fromValues(
-      Array.from({ length: n }, (_, i) => (i < n / 2 ? start + step * i : end - step * (n - 1 - i))),
-      [n],
-      dt,
-    ),
-    options,
-    'linspace',
-  )
+/** Unwritten elements, shaped and typed like x. @see https://docs.pytorch.org/docs/stable/generated/torch.empty_like.html */
+export function emptyLike(x: Tensor, options?: TensorOptions): Tensor {
+  return finish(blank('emptyLike', likeShape('emptyLike', x), typeOf(options, x.dt)), options, 'emptyLike')
 }
 
-/** The identity matrix. @see https://docs.pytorch.org/docs/stable/generated/torch.eye.html */
-export function eye(n: number, options?: TensorOptions): Tensor {
-  const t = zeros([n, n], { ...(options?.dtype === undefined ? {} : { dtype: options.dtype }) })
-  t.diagonal().fill_(1)
-  return finish(t.detach(), options, 'eye')
+/** One value everywhere, shaped and typed like x. @see https://docs.pytorch.org/docs/stable/generated/torch.full_like.html */
+export function fullLike(x: Tensor, value: number | boolean, options?: TensorOptions): Tensor {
+  const shape = likeShape('fullLike', x)
+  const dt = typeOf(options, x.dt)
+  return filled('fullLike', shape, checkValue(value, dt, 'fullLike'), { ...options, dtype: dt.name })
+}
+
+/** Uniform numbers in [0, 1), shaped and typed like x. @see https://docs.pytorch.org/docs/stable/generated/torch.rand_like.html */
+export function randLike(x: Tensor, options?: RandomOptions): Tensor {
+  return random('randLike', likeShape('randLike', x), typeOf(options, x.dt), options, (g, out) => g.uniform(out))
+}
+
+/** Standard normal numbers, shaped and typed like x. @see https://docs.pytorch.org/docs/stable/generated/torch.randn_like.html */
+export function randnLike(x: Tensor, options?: RandomOptions): Tensor {
+  return random('randnLike', likeShape('randnLike', x), typeOf(options, x.dt), options, (g, out) => g.normal(out))
+}
+
+/** Whole numbers in [low, high), shaped and typed like x. @see https://docs.pytorch.org/docs/stable/generated/torch.randint_like.html */
+export function randintLike(x: Tensor, low: number, high: number, options?: RandomOptions): Tensor {
+  return integers('randintLike', low, high, likeShape('randintLike', x), typeOf(options, x.dt), options)
 }

@@ -67,8 +67,8 @@ function method(fn: Callable, arity: number): Callable {
       return fn(this, a)
     }
   }
-  return function (this: unknown, a: unknown, b: unknown, c: unknown, d: unknown) {
-    return fn(this, a, b, c, d)
+  return function (this: unknown, ...args: unknown[]) {
+    return fn(this, ...args)
   }
 }
 

@@ -2,6 +2,7 @@
 import type { Tensor } from './fluent.ts'
 import type { DimOptions } from './ops/dims.ts'
 import type { ValuesAndIndices } from './ops/extrema.ts'
+import type { NonzeroOptions } from './ops/selection.ts'
 
 /** Full reduction; values and positions along a dim; or the elementwise extremum with another tensor. */
 interface Extremum {
@@ -10,7 +11,14 @@ interface Extremum {
   (other: Tensor): Tensor
 }
 
+/** A matrix of positions, or one vector for each dim. */
+interface Nonzero {
+  (options: { readonly asTuple: true }): Tensor[]
+  (options?: NonzeroOptions): Tensor
+}
+
 export interface FluentOverrides {
+  readonly nonzero: Nonzero
   readonly max: Extremum
   readonly min: Extremum
 }

@@ -100,7 +100,7 @@ export interface Window2d {
 
 /**
  * Max pooling of `planes` contiguous [h, w] images into [oh, ow]; `indices` receives h·w positions (int32, the first of
- * equal maxima in row-major window order; a NaN wins).
+ * equal maxima in row-major window order; the last NaN wins).
  */
 export type MaxPoolKernel = (
   planes: number,

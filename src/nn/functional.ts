@@ -2,8 +2,9 @@
 export { relu, sigmoid } from '../ops/activation.ts'
 export { pad } from '../ops/arranging.ts'
 export { dropout } from '../ops/dropout.ts'
+export { type EmbeddingOptions, embedding } from '../ops/embedding.ts'
 export { elu, gelu, hardtanh, leakyRelu, logSigmoid, silu, softplus } from '../ops/functional.ts'
-export { embedding } from '../ops/indexing.ts'
+export { linear } from '../ops/linear.ts'
 export {
   binaryCrossEntropyWithLogits,
   type CrossEntropyOptions,
@@ -17,6 +18,5 @@ export {
   smoothL1Loss,
 } from '../ops/loss.ts'
 export { batchNorm, layerNorm } from '../ops/normalization.ts'
-export { linear } from '../ops/product.ts'
 export { logSoftmax, softmax } from '../ops/softmax.ts'
 export { tanh } from '../ops/trigonometric.ts'

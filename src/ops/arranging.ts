@@ -1,15 +1,12 @@
 /** Elements in other places: flipped, rolled, repeated, masked triangles, padding. */
-import { dtypes } from '../dtype.ts'
-import { ArgumentError, ShapeError, show } from '../errors.ts'
-import { copyInto, fillWith } from '../execute.ts'
+import { ArgumentError, ShapeError, show, UnsupportedError } from '../errors.ts'
+import { cloneContiguous, contiguous, copyInto, fillWith, full } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
-import { type GeneralOp, general, vjp } from '../op/general.ts'
-import { wrapDim, wrapDims } from '../shape.ts'
-import { empty, expectTensor, TensorCore } from '../tensor.ts'
-import { catWith } from './joining.ts'
-
-const MASK = dtypes.bool
+import { type GeneralOp, general, inFront, vjp } from '../op/general.ts'
+import { numel, wrapDim, wrapDims } from '../shape.ts'
+import { checkValue, dataView, empty, expectTensor } from '../tensor.ts'
+import { stridedBackward } from './geometry.ts'
 
 const flipOp: GeneralOp<{ dims: number[] }> = /* @__PURE__ */ general('flip', {
   node: 'FlipBackward0',
@@ -29,7 +26,7 @@ const flipOp: GeneralOp<{ dims: number[] }> = /* @__PURE__ */ general('flip', {
   },
   vjp: [vjp([], (g, { p }) => g.flip(p.dims))],
   jvp: 'linear',
-  batch: (b) => (b.dims[0] === 0 ? b.x[0]! : b.x[0]!.movedim(b.dims[0]!, 0)).flip(b.p.dims.map((d) => d + 1)),
+  batch: (b) => inFront(b, 0).flip(b.p.dims.map((d) => d + 1)),
 })
 
 /** The order of elements reversed along dims. @see https://docs.pytorch.org/docs/stable/generated/torch.flip.html */
@@ -39,81 +36,262 @@ export function flip(x: Tensor, dims: number | readonly number[]): Tensor {
   return flipOp.one([x], { dims: list.length === 0 ? [] : wrapDims(list, x.layout.rank, 'flip') })
 }
 
-/** Elements shifted cyclically along dims. @see https://docs.pytorch.org/docs/stable/generated/torch.roll.html */
+interface Roll {
+  readonly shifts: readonly number[]
+  /** Empty: one shift through all elements in row-major order. */
+  readonly dims: readonly number[]
+}
+
+/** Where each half of a cyclic shift goes: [from, to, length] in and out of a dim of size n. */
+function halves(n: number, shift: number): readonly (readonly [number, number, number])[] {
+  const k = ((shift % n) + n) % n
+  return k === 0
+    ? [[0, 0, n]]
+    : [
+        [0, k, n - k],
+        [n - k, 0, k],
+      ]
+}
+
+const rollOp: GeneralOp<Roll> = /* @__PURE__ */ general('roll', {
+  node: 'RollBackward0',
+  forward: (x, { shifts, dims }, owner) => {
+    const t = x[0]!
+    const out = empty(Layout.of(t.layout.shape), t.dt, owner)
+    if (out.layout.numel === 0) return out
+    const { dt, storage } = out
+    const source = dims.length === 0 ? contiguous(t, owner) : t
+    // Every dim is cut in two: 2ᵈ blocks, each copied to its place.
+    const place = (k: number, from: Layout, to: Layout): void => {
+      if (k === shifts.length) {
+        copyInto({ storage, dt, layout: to }, { storage: source.storage, dt, layout: from })
+        return
+      }
+      const d = dims[k] ?? 0
+      for (const [start, target, length] of halves(from.shape[d]!, shifts[k]!))
+        place(k + 1, from.slice(d, start, length), to.slice(d, target, length))
+    }
+    const flat = [out.layout.numel]
+    if (dims.length === 0) place(0, source.layout.reshape(flat)!, out.layout.reshape(flat)!)
+    else place(0, source.layout, out.layout)
+    return out
+  },
+  vjp: [vjp([], (g, { p }) => rollOp.one([g], { ...p, shifts: p.shifts.map((s) => -s) }))],
+  jvp: 'linear',
+  batch: (b) => {
+    const x = inFront(b, 0)
+    if (b.p.dims.length > 0) return rollOp.one([x], { ...b.p, dims: b.p.dims.map((d) => d + 1) })
+    return rollOp.one([x.reshape([b.size, x.layout.numel / b.size])], { ...b.p, dims: [1] }).reshape(x.shape)
+  },
+})
+
+/**
+ * Elements shifted cyclically along dims; without dims, through all elements in order.
+ * Errors: ArgumentError unless there are as many shifts as dims.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.roll.html
+ */
 export function roll(x: Tensor, shifts: number | readonly number[], dims?: number | readonly number[]): Tensor {
   expectTensor('roll', x, 'argument 0')
   const by = typeof shifts === 'number' ? [shifts] : shifts
-  if (dims === undefined) return roll(x.flatten(), by[0]!, 0).reshape(x.shape)
-  const along = typeof dims === 'number' ? [dims] : dims
-  if (by.length !== along.length)
+  const along = dims === undefined ? [] : typeof dims === 'number' ? [dims] : dims
+  if (by.some((s) => !Number.isInteger(s))) throw new ArgumentError(`roll: shifts must be whole numbers, got ${show(by)}`, { op: 'roll' })
+  if (along.length === 0 && by.length === 1) return rollOp.one([x], { shifts: by, dims: [] })
+  if (by.length !== along.length || by.length === 0) {
     throw new ArgumentError(`roll: shifts and dimensions must align. shifts: ${by.length}, dims: ${along.length}`, { op: 'roll' })
-  let y = x
+  }
+  // A dim may be named twice: its shifts add up.
+  const total = new Map<number, number>()
   along.forEach((dim, i) => {
     const d = wrapDim(dim, x.layout.rank, 'roll')
-    const n = y.layout.shape[d]!
-    const k = n === 0 ? 0 : ((by[i]! % n) + n) % n
-    if (k !== 0) y = catWith(y.narrow(d, n - k, k), [y.narrow(d, 0, n - k)], d)
+    total.set(d, (total.get(d) ?? 0) + by[i]!)
   })
-  return y === x ? x.clone() : y
+  return rollOp.one([x], { shifts: [...total.values()], dims: [...total.keys()] })
 }
 
-/** The tensor repeated along each dim; more repeats than dims add leading dims. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.repeat.html */
+const repeatOp: GeneralOp<{ readonly times: readonly number[] }> = /* @__PURE__ */ general('repeat', {
+  node: 'RepeatBackward0',
+  forward: (x, { times }, owner) => {
+    const t = x[0]!
+    const shape = [...new Array<number>(times.length - t.layout.rank).fill(1), ...t.layout.shape]
+    const out = empty(Layout.of(shape.map((n, d) => n * times[d]!)), t.dt, owner)
+    if (out.layout.numel === 0) return out
+    // [a, b] repeated r × s: both as [r, a, s, b].
+    const spread = out.layout.reshape(shape.flatMap((n, d) => [times[d]!, n]))!
+    const source = contiguous(t, owner)
+    const once = source.layout.reshape(shape.flatMap((n) => [1, n]))!
+    copyInto(
+      { storage: out.storage, dt: out.dt, layout: spread },
+      { storage: source.storage, dt: source.dt, layout: once.expand(spread.shape) },
+    )
+    return out
+  },
+  vjp: [
+    vjp([], (g, c) => {
+      const { times } = c.p
+      const own = c.shapeOf(0)
+      if (g.layout.numel === 0) return g.sum().expand(own)
+      const shape = [...new Array<number>(times.length - own.length).fill(1), ...own]
+      const dims = times.flatMap((n, d) => (n === 1 ? [] : [2 * d]))
+      const spread = g.reshape(shape.flatMap((n, d) => [times[d]!, n]))
+      return (dims.length === 0 ? spread : spread.sum(dims)).reshape(own)
+    }),
+  ],
+  jvp: 'linear',
+  batch: (b) => {
+    let x = inFront(b, 0)
+    for (let k = x.layout.rank - 1; k < b.p.times.length; k++) x = x.unsqueeze(1)
+    return repeatOp.one([x], { times: [1, ...b.p.times] })
+  },
+})
+
+function repeated(op: string, x: Tensor, times: readonly number[]): Tensor {
+  const lead = times.length - x.layout.rank
+  if (times.some((n) => !Number.isInteger(n) || n < 0)) {
+    const shape = times.map((n, d) => n * (x.shape[d - lead] ?? 1))
+    throw new ShapeError(
+      `${op}: Trying to create tensor with negative dimension: ${show(times)} times ${show(x.shape)} is ${show(shape)}`,
+      { op, shapes: [x.shape] },
+    )
+  }
+  if (numel(times) * x.layout.numel * x.dt.bytes > 2 ** 32) {
+    throw new ShapeError(`${op}: ${show(x.shape)} repeated ${show(times)} times needs more than the 4 GiB that can be addressed`, {
+      op,
+      shapes: [x.shape],
+    })
+  }
+  return repeatOp.one([x], { times })
+}
+
+/**
+ * The tensor repeated along each dim, copied; more repeats than dims add leading dims.
+ * Errors: ShapeError for fewer repeats than dims, or negative ones.
+ * @example
+ * tensor([1, 2]).repeat([2, 2]).tolist() // [[1, 2, 1, 2], [1, 2, 1, 2]]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.repeat.html
+ */
 export function repeat(x: Tensor, sizes: readonly number[] | number, ...rest: number[]): Tensor {
   expectTensor('repeat', x, 'argument 0')
   const times = typeof sizes === 'number' ? [sizes, ...rest] : sizes
-  const lead = times.length - x.layout.rank
-  if (lead < 0)
+  if (times.length < x.layout.rank) {
     throw new ShapeError(
       `repeat: Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor: ${show(times)} for ${show(x.shape)}`,
-      { op: 'repeat' },
+      { op: 'repeat', shapes: [x.shape] },
     )
-  const shape = [...new Array<number>(lead).fill(1), ...x.shape]
-  // [a, b] → [1, a, 1, b] → [r, a, s, b] → [r·a, s·b]
-  const spread = x.reshape(shape.flatMap((n) => [1, n])).expand(shape.flatMap((n, i) => [times[i]!, n]))
-  return spread.reshape(shape.map((n, i) => n * times[i]!)).clone()
-}
-
-/** A mask of the last two dims: true where column − row satisfies the side. */
-function triangle(x: Tensor, diagonal: number, lower: boolean): Tensor {
-  if (x.layout.rank < 2)
-    throw new ShapeError(`${lower ? 'tril' : 'triu'}: input tensor must have at least 2 dimensions, got ${show(x.shape)}`, {
-      shapes: [x.shape],
-    })
-  const [rows, columns] = x.shape.slice(-2) as [number, number]
-  const mask = empty(Layout.of([rows, columns]), MASK, null)
-  fillWith(mask, 0)
-  const ones = empty(Layout.of([1, 1]), MASK, null)
-  fillWith(ones, 1)
-  for (let r = 0; r < rows; r++) {
-    const start = lower ? 0 : Math.max(0, Math.min(columns, r + diagonal))
-    const end = lower ? Math.max(0, Math.min(columns, r + diagonal + 1)) : columns
-    if (end > start)
-      copyInto(
-        { storage: mask.storage, dt: MASK, layout: mask.layout.slice(0, r, 1).slice(1, start, end - start) },
-        { storage: ones.storage, dt: MASK, layout: ones.layout.expand([1, end - start]) },
-      )
   }
-  return mask as Tensor
+  return repeated('repeat', x, times)
 }
 
-const triangleOp: GeneralOp<{ diagonal: number; lower: boolean }> = /* @__PURE__ */ general('triangle', {
+/**
+ * As `repeat`, but with fewer numbers than dims the first dims stay as they are.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.tile.html
+ */
+export function tile(x: Tensor, sizes: readonly number[] | number, ...rest: number[]): Tensor {
+  expectTensor('tile', x, 'argument 0')
+  const times = typeof sizes === 'number' ? [sizes, ...rest] : sizes
+  return repeated('tile', x, [...new Array<number>(Math.max(0, x.layout.rank - times.length)).fill(1), ...times])
+}
+
+interface Triangle {
+  readonly diagonal: number
+  readonly lower: boolean
+}
+
+const triangleOp: GeneralOp<Triangle> = /* @__PURE__ */ general('triangle', {
   node: ({ lower }) => (lower ? 'TrilBackward0' : 'TriuBackward0'),
-  forward: (x, { diagonal, lower }) => {
-    const t = new TensorCore(x[0]!.storage, x[0]!.layout, x[0]!.dt) as Tensor
-    return t.where(triangle(t, diagonal, lower), 0)
+  forward: (x, { diagonal, lower }, owner) => {
+    const out = cloneContiguous(x[0]!, owner)
+    const [rows, columns] = out.layout.shape.slice(-2) as [number, number]
+    const data = dataView(out)
+    const start = out.layout.offset
+    const within = (column: number): number => Math.max(0, Math.min(columns, column))
+    // Column − row ≤ diagonal stays below, ≥ diagonal above: what doesn't is a run of zeros in each row.
+    for (let from = start; from < start + out.layout.numel; from += rows * columns) {
+      for (let r = 0; r < rows; r++) {
+        const row = from + r * columns
+        if (lower) data.fill(0, row + within(r + diagonal + 1), row + columns)
+        else data.fill(0, row, row + within(r + diagonal))
+      }
+    }
+    return out
   },
   vjp: [vjp([], (g, { p }) => triangleOp.one([g], p))],
   jvp: 'linear',
+  batch: (b) => triangleOp.one([inFront(b, 0)], b.p),
 })
 
-/** The lower triangle of the last two dims, zeros above. @see https://docs.pytorch.org/docs/stable/generated/torch.tril.html */
-export function tril(x: Tensor, options: { readonly diagonal?: number } = {}): Tensor {
-  return triangleOp.one([x], { diagonal: options.diagonal ?? 0, lower: true })
+/** Which diagonal bounds the triangle: 0 the main one, 1 the next above, −1 the next below. */
+export interface DiagonalOptions {
+  readonly diagonal?: number
 }
 
-/** The upper triangle of the last two dims, zeros below. @see https://docs.pytorch.org/docs/stable/generated/torch.triu.html */
-export function triu(x: Tensor, options: { readonly diagonal?: number } = {}): Tensor {
-  return triangleOp.one([x], { diagonal: options.diagonal ?? 0, lower: false })
+function triangle(op: 'tril' | 'triu', x: Tensor, options: number | DiagonalOptions): Tensor {
+  expectTensor(op, x, 'argument 0')
+  if (x.layout.rank < 2) {
+    throw new ShapeError(`${op}: input tensor must have at least 2 dimensions, got ${show(x.shape)}`, { op, shapes: [x.shape] })
+  }
+  return triangleOp.one([x], { diagonal: diagonalOf(op, options), lower: op === 'tril' })
+}
+
+function diagonalOf(op: string, options: number | DiagonalOptions): number {
+  const diagonal = typeof options === 'number' ? options : (options.diagonal ?? 0)
+  if (!Number.isInteger(diagonal)) throw new ArgumentError(`${op}: the diagonal must be a whole number, got ${diagonal}`, { op })
+  return diagonal
+}
+
+/** The lower triangle of the last two dims, zeros above `diagonal`. @see https://docs.pytorch.org/docs/stable/generated/torch.tril.html */
+export function tril(x: Tensor, diagonal: number | DiagonalOptions = 0): Tensor {
+  return triangle('tril', x, diagonal)
+}
+
+/** The upper triangle of the last two dims, zeros below `diagonal`. @see https://docs.pytorch.org/docs/stable/generated/torch.triu.html */
+export function triu(x: Tensor, diagonal: number | DiagonalOptions = 0): Tensor {
+  return triangle('triu', x, diagonal)
+}
+
+const diagEmbedOp: GeneralOp<{ readonly diagonal: number }> = /* @__PURE__ */ general('diag', {
+  node: 'DiagEmbedBackward0',
+  forward: (x, { diagonal }, owner) => {
+    const { shape } = x[0]!.layout
+    const n = shape.at(-1)! + Math.abs(diagonal)
+    const out = full([...shape.slice(0, -1), n, n], 0, x[0]!.dt, owner)
+    const rank = out.layout.rank
+    copyInto({ storage: out.storage, dt: out.dt, layout: out.layout.diagonal(diagonal, rank - 2, rank - 1) }, x[0]!)
+    return out
+  },
+  vjp: [vjp([], (g, { p }) => g.diagonal({ offset: p.diagonal, dim1: -2, dim2: -1 }))],
+  jvp: 'linear',
+  batch: (b) => diagEmbedOp.one([inFront(b, 0)], b.p),
+})
+
+/** A diagonal of a matrix, copied. */
+const diagonalCopyOp: GeneralOp<{ readonly diagonal: number }> = /* @__PURE__ */ general('diag', {
+  node: 'DiagonalBackward0_copy',
+  forward: (x, { diagonal }, owner) => {
+    const { storage, dt, layout } = x[0]!
+    return cloneContiguous({ storage, dt, layout: layout.diagonal(diagonal, layout.rank - 2, layout.rank - 1) }, owner)
+  },
+  vjp: [
+    vjp([], (g, c) => {
+      const base = Layout.of(c.shapeOf(0))
+      const window = base.diagonal(c.p.diagonal, base.rank - 2, base.rank - 1)
+      return stridedBackward.one([g], { node: 'DiagonalBackwardBackward0', base, window })
+    }),
+  ],
+  jvp: 'linear',
+  batch: (b) => diagonalCopyOp.one([inFront(b, 0)], b.p),
+})
+
+/**
+ * A vector as the diagonal of a square matrix of zeros, or the diagonal of a matrix as a vector (a copy).
+ * Errors: ShapeError for other ranks.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.diag.html
+ */
+export function diag(x: Tensor, diagonal: number | DiagonalOptions = 0): Tensor {
+  expectTensor('diag', x, 'argument 0')
+  const offset = diagonalOf('diag', diagonal)
+  if (x.layout.rank === 1) return diagEmbedOp.one([x], { diagonal: offset })
+  if (x.layout.rank === 2) return diagonalCopyOp.one([x], { diagonal: offset })
+  throw new ShapeError(`diag: Supports 1D or 2D tensors. Got ${x.layout.rank}D ${show(x.shape)}`, { op: 'diag', shapes: [x.shape] })
 }
 
 const padOp: GeneralOp<{ before: number[]; after: number[]; value: number }> = /* @__PURE__ */ general('pad', {
@@ -136,30 +314,48 @@ const padOp: GeneralOp<{ before: number[]; after: number[]; value: number }> = /
   },
   vjp: [vjp([], (g, { p }) => padOp.one([g], { before: p.before.map((n) => -n), after: p.after.map((n) => -n), value: 0 }))],
   jvp: (t, c) => padOp.one([t[0]!], { ...c.p, value: 0 }),
+  batch: (b) => padOp.one([inFront(b, 0)], { before: [0, ...b.p.before], after: [0, ...b.p.after], value: b.p.value }),
 })
+
+/** Options of `pad`. */
+export interface PadOptions {
+  readonly mode?: 'constant'
+  /** What the new elements are; default 0. */
+  readonly value?: number
+}
 
 /**
  * Padding by a constant: `padding` lists before and after, last dim first. Negative padding crops.
+ * Errors: ArgumentError for too many numbers, ShapeError when nothing would be left, UnsupportedError for other modes.
+ * @example
+ * tensor([1, 2]).pad([1, 0]).tolist() // [0, 1, 2]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.pad.html
  */
-export function pad(x: Tensor, padding: readonly number[], options: { readonly mode?: 'constant'; readonly value?: number } = {}): Tensor {
+export function pad(x: Tensor, padding: readonly number[], options: PadOptions = {}): Tensor {
   expectTensor('pad', x, 'argument 0')
-  if (padding.length % 2 !== 0 || padding.length > 2 * x.layout.rank)
+  const { mode = 'constant', value = 0 } = options
+  if (mode !== 'constant') {
+    throw new UnsupportedError(`pad: Unrecognised padding mode ${String(mode)}; only 'constant' is there`, { op: 'pad' })
+  }
+  const { rank } = x.layout
+  if (padding.length % 2 !== 0 || padding.length > 2 * rank || padding.some((n) => !Number.isInteger(n))) {
     throw new ArgumentError(
-      `pad: Padding length should be less than or equal to two times the input dimension, and even; got ${show(padding)} for ${show(x.shape)}`,
+      `pad: Padding length should be less than or equal to two times the input dimension, even, and of whole numbers; got ${show(padding)} for ${show(x.shape)}`,
       { op: 'pad' },
     )
-  const before = new Array<number>(x.layout.rank).fill(0)
-  const after = new Array<number>(x.layout.rank).fill(0)
+  }
+  const before = new Array<number>(rank).fill(0)
+  const after = new Array<number>(rank).fill(0)
   for (let i = 0; i < padding.length / 2; i++) {
-    const d = x.layout.rank - 1 - i
+    const d = rank - 1 - i
     before[d] = padding[2 * i]!
     after[d] = padding[2 * i + 1]!
-    if (x.shape[d]! + before[d]! + after[d]! < 0)
+    if (x.shape[d]! + before[d]! + after[d]! < 0) {
       throw new ShapeError(
-        `pad: The input size ${x.shape[d]}, plus negative padding ${before[d]} and ${after[d]} resulted in a negative output size`,
+        `pad: The input size ${x.shape[d]}, plus negative padding ${before[d]} and ${after[d]} resulted in a negative output size, which is invalid`,
         { op: 'pad', shapes: [x.shape] },
       )
+    }
   }
-  return padOp.one([x], { before, after, value: options.value ?? 0 })
+  return padOp.one([x], { before, after, value: checkValue(value, x.dt, 'pad') })
 }

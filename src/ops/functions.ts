@@ -1,7 +1,12 @@
 /** Operations that are functions only: their first argument is not the tensor they belong to. */
+export * from './convolution.ts'
 export * from './dropout.ts'
+export * from './einsum.ts'
+export * from './embedding.ts'
 export * from './functional.ts'
 export * from './join.ts'
+export * from './linear.ts'
 export * from './loss.ts'
 export * from './normalization.ts'
-export * from './product.ts'
+export * from './pooling.ts'
+export * from './range.ts'

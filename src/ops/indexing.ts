@@ -1,155 +1,189 @@
-/** Reading and writing by indices: gather, scatter, select, and Python-like `get` and `set`. */
-import { dtypes } from '../dtype.ts'
-import { DTypeError, IndexError, ShapeError, show } from '../errors.ts'
-import { backend, cast, cloneContiguous, contiguous } from '../execute.ts'
+/** Reading and writing along a dim by tensors of positions: gather, scatter, select. */
+import { ArgumentError, DTypeError, ShapeError, show } from '../errors.ts'
+import { backend, cloneContiguous, contiguous, copyInto, full } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import type { Owner } from '../memory/storage.ts'
-import { type GeneralOp, general, vjp } from '../op/general.ts'
-import { broadcast, numel, wrapDim } from '../shape.ts'
-import { address, dataView, empty, expectTensor, isTensor, readAll, TensorCore } from '../tensor.ts'
-
-/** An int32, row-major index with negative positions wrapped, every one checked against `size`. */
-function wrapIndex(index: TensorCore, size: number, op: string, negative = true): TensorCore {
-  if (index.dt.category !== 1)
-    throw new DTypeError(`${op}: Expected dtype int32 for index, got ${index.dt.name}`, { op, dtypes: [index.dt.name] })
-  const wrapped = cast(index, dtypes.int32, null)
-  const at = wrapped.layout.contiguous ? wrapped : cloneContiguous(wrapped, null)
-  const view = dataView(at)
-  for (let i = 0; i < at.layout.numel; i++) {
-    const v = view[i]!
-    if (v < (negative ? -size : 0) || v >= size)
-      throw new IndexError(`${op}: index ${v} is out of bounds for dimension with size ${size}`, { op })
-    if (v < 0) view[i] = v + size
-  }
-  return at
-}
+import { type Batched, type GeneralOp, general, inFront, vjp } from '../op/general.ts'
+import { broadcast, type Shape, wrapDim } from '../shape.ts'
+import { type ArrayLike, address, checkValue, empty, expectTensor, type TensorCore } from '../tensor.ts'
+import { inPlace } from './inplace.ts'
+import { around, checkPositions, positions } from './positions.ts'
 
 interface Along {
-  dim: number
+  readonly dim: number
 }
-const sizes = (shape: readonly number[], dim: number): [number, number, number] => [
-  numel(shape.slice(0, dim)),
-  shape[dim] ?? 1,
-  numel(shape.slice(dim + 1)),
-]
+interface Into extends Along {
+  /** The shape that is scattered into. */
+  readonly shape: Shape
+}
 
-/** `index` has the rank of `x` and fits inside it in all other dims: x cut down to them. */
-function cut(x: TensorCore, index: TensorCore, dim: number): TensorCore {
+/** The first elements of every dim but `dim`, as many as the index has there. */
+function cut<T extends ArrayLike>(x: T, index: Shape, dim: number): ArrayLike {
   let layout = x.layout
-  index.layout.shape.forEach((n, d) => {
+  index.forEach((n, d) => {
     if (d !== dim && n !== layout.shape[d]) layout = layout.slice(d, 0, n)
   })
-  return layout === x.layout ? x : new TensorCore(x.storage, layout, x.dt)
+  return layout === x.layout ? x : { storage: x.storage, layout, dt: x.dt }
 }
 
-function checkIndex(op: string, x: Tensor, dim: number, index: Tensor): number {
-  expectTensor(op, x, 'argument 0')
-  expectTensor(op, index, 'the index')
-  const d = wrapDim(dim, x.layout.rank, op)
-  if (Math.max(index.layout.rank, 1) !== Math.max(x.layout.rank, 1))
-    throw new ShapeError(
-      `${op}: Index tensor must have the same number of dimensions as input tensor, got ${show(index.shape)} for ${show(x.shape)}`,
-      { op, shapes: [x.shape, index.shape] },
-    )
-  index.shape.forEach((n, k) => {
-    if (k !== d && n > x.shape[k]!)
-      throw new ShapeError(
-        `${op}: Size does not match at dimension ${k} expected index ${show(index.shape)} to be no larger than self ${show(x.shape)} apart from dimension ${d}`,
-        { op, shapes: [x.shape, index.shape] },
-      )
-  })
-  return d
+/** Operand i with the batch in front, repeated if it has none. */
+function everyExample(b: Batched<unknown>, i: number): Tensor {
+  const x = inFront(b, i)
+  return x.shape[0] === b.size ? x : x.expand([b.size, ...x.shape.slice(1)])
+}
+
+/** Batches of vectors and more: dim + 1. (Single numbers go one by one.) */
+function batchedAlong<P extends Along>(b: Batched<P>, op: GeneralOp<P>, p: P): Tensor | undefined {
+  const x = b.x.map((_, i) => everyExample(b, i))
+  return x.some((t) => t.layout.rank < 2) ? undefined : op.one(x, { ...p, dim: b.p.dim + 1 })
 }
 
 const gatherOp: GeneralOp<Along> = /* @__PURE__ */ general('gather', {
   node: 'GatherBackward0',
   forward: ([x, index], { dim }, owner) => {
-    const at = wrapIndex(index!, x!.layout.shape[dim] ?? 1, 'gather', false)
-    const source = contiguous(cut(x!, at, dim), owner)
+    const at = positions('gather', index!, dim, x!.layout.shape[dim] ?? 1, owner)
+    const source = contiguous(cut(x!, at.layout.shape, dim), owner)
     const out = empty(Layout.of(at.layout.shape), x!.dt, owner)
     if (out.layout.numel === 0) return out
-    const [outer, n, inner] = sizes(source.layout.shape, dim)
+    const [outer, n, inner] = around(source.layout.shape, dim)
     backend().index('gather', x!.dt.name)(outer, n, inner, at.layout.shape[dim] ?? 1, address(source), address(at), address(out))
     return out
   },
-  vjp: [vjp([1], (g, c) => scatterAddOp.one([g.sum().zerosLike().expand(c.shapeOf(0)), c.in(1), g], c.p)), null],
+  vjp: [vjp([1], (g, c) => gatherBackward.one([g, c.in(1)], { dim: c.p.dim, shape: c.shapeOf(0) })), null],
   jvp: 'linear',
+  batch: (b) => batchedAlong(b, gatherOp, b.p),
 })
 
-/** x at the positions of `index` along `dim`; index has x's rank. @see https://docs.pytorch.org/docs/stable/generated/torch.gather.html */
-export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
-  return gatherOp.one([x, index], { dim: checkIndex('gather', x, dim, index) })
+/** The transpose of gather: adds into zeros. */
+const gatherBackward: GeneralOp<Into> = /* @__PURE__ */ general('gatherBackward', {
+  node: 'ScatterAddBackward0',
+  forward: ([g, index], { dim, shape }, owner) => {
+    const out = full(shape, 0, g!.dt, owner)
+    scatterInto('scatterAdd', 'gather', out, index!, g!, dim, owner)
+    return out
+  },
+  vjp: [vjp([1], (g, c) => gatherOp.one([g, c.in(1)], c.p)), null],
+  jvp: 'linear',
+  batch: (b) => batchedAlong(b, gatherBackward, { ...b.p, shape: [b.size, ...b.p.shape] }),
+})
+
+/** Writes (adds) `src` into a row-major array of the linear memory. */
+function scatterInto(
+  kind: 'scatter' | 'scatterAdd',
+  op: string,
+  target: TensorCore,
+  index: TensorCore,
+  src: ArrayLike,
+  dim: number,
+  owner: Owner | null,
+): void {
+  const at = positions(op, index, dim, target.layout.shape[dim] ?? 1, owner)
+  if (at.layout.numel === 0) return
+  const { shape } = at.layout
+  const small = contiguous(cut(src, shape, -1), owner)
+  const window = cut(target, shape, dim)
+  const big = window === target ? target : cloneContiguous(window, owner)
+  const [outer, n, inner] = around(big.layout.shape, dim)
+  backend().index(kind, target.dt.name)(outer, n, inner, shape[dim] ?? 1, address(big), address(at), address(small))
+  if (big !== target) copyInto(window, big)
 }
 
 function scattered(
   kind: 'scatter' | 'scatterAdd',
+  op: string,
   x: TensorCore,
   index: TensorCore,
-  src: TensorCore,
+  src: ArrayLike,
   dim: number,
   owner: Owner | null,
 ): TensorCore {
-  const at = wrapIndex(index, x.layout.shape[dim] ?? 1, kind, false)
   const out = cloneContiguous(x, owner)
-  if (at.layout.numel === 0) return out
-  const part = contiguous(cut(src, at, -1), owner)
-  const same = at.layout.shape.every((n, d) => d === dim || n === x.layout.shape[d])
-  if (same) {
-    const [outer, n, inner] = sizes(out.layout.shape, dim)
-    backend().index(kind, x.dt.name)(outer, n, inner, at.layout.shape[dim] ?? 1, address(out), address(at), address(part))
-    return out
-  }
-  // Smaller index: element by element.
-  const to = dataView(out)
-  const from = dataView(part)
-  const where = dataView(at)
-  const { strides } = out.layout
-  const shape = at.layout.shape
-  const counter = new Array<number>(shape.length).fill(0)
-  for (let k = 0; k < at.layout.numel; k++) {
-    let place = 0
-    counter.forEach((v, d) => {
-      place += (d === dim ? where[k]! : v) * strides[d]!
-    })
-    to[place] = kind === 'scatter' ? from[k]! : to[place]! + from[k]!
-    for (let d = shape.length - 1; d >= 0 && ++counter[d]! === shape[d]; d--) counter[d] = 0
-  }
+  scatterInto(kind, op, out, index, src, dim, owner)
   return out
+}
+
+/** The same in place: a row-major x of the linear memory directly, others through a copy. */
+function scatterOver(kind: 'scatter' | 'scatterAdd', op: string, x: TensorCore, index: TensorCore, src: ArrayLike, dim: number): void {
+  if (x.layout.contiguous && x.storage.external === null) scatterInto(kind, op, x, index, src, dim, null)
+  else copyInto(x, scattered(kind, op, x, index, src, dim, null))
 }
 
 const scatterAddOp: GeneralOp<Along> = /* @__PURE__ */ general('scatterAdd', {
   node: 'ScatterAddBackward0',
-  forward: ([x, index, src], { dim }, owner) => scattered('scatterAdd', x!, index!, src!, dim, owner),
+  forward: ([x, index, src], { dim }, owner) => scattered('scatterAdd', 'scatterAdd', x!, index!, src!, dim, owner),
   vjp: [vjp([], (g) => g), null, vjp([1], (g, c) => gatherOp.one([g, c.in(1)], c.p))],
   jvp: 'linear',
+  batch: (b) => batchedAlong(b, scatterAddOp, b.p),
 })
+
 const scatterOp: GeneralOp<Along> = /* @__PURE__ */ general('scatter', {
   node: 'ScatterBackward0',
-  forward: ([x, index, src], { dim }, owner) => scattered('scatter', x!, index!, src!, dim, owner),
+  forward: ([x, index, src], { dim }, owner) => scattered('scatter', 'scatter', x!, index!, src!, dim, owner),
   vjp: [
-    vjp([1], (g, c) => scatterOp.one([g, c.in(1), gatherOp.one([g, c.in(1)], c.p).zerosLike()], c.p)),
+    vjp([1], (g, c) => scatterValueOp.one([g, c.in(1)], { dim: c.p.dim, value: 0 })),
     null,
     vjp([1], (g, c) => gatherOp.one([g, c.in(1)], c.p)),
   ],
   jvp: 'linear',
+  batch: (b) => batchedAlong(b, scatterOp, b.p),
 })
 
-function sourceOf(op: string, x: Tensor, index: Tensor, src: Tensor | number): Tensor {
-  if (typeof src === 'number') return x.sum().detach().to(x.dtype).onesLike().mul(src).expand(index.shape).to(x.dtype)
+interface Valued extends Along {
+  readonly value: number
+}
+
+/** The source of a scattered number: it, at every position. */
+function repeated(x: TensorCore, index: TensorCore, value: number, owner: Owner | null): ArrayLike {
+  const one = full([], value, x.dt, owner)
+  return { storage: one.storage, dt: one.dt, layout: one.layout.expand(index.layout.shape) }
+}
+
+const scatterValueOp: GeneralOp<Valued> = /* @__PURE__ */ general('scatter', {
+  node: 'ScatterBackward1',
+  forward: ([x, index], { dim, value }, owner) =>
+    scattered('scatter', 'scatter', x!, index!, repeated(x!, index!, value, owner), dim, owner),
+  vjp: [vjp([1], (g, c) => scatterValueOp.one([g, c.in(1)], { dim: c.p.dim, value: 0 })), null],
+  jvp: (t, c) => scatterValueOp.one([t[0]!, c.in(1)], { dim: c.p.dim, value: 0 }),
+  batch: (b) => batchedAlong(b, scatterValueOp, b.p),
+})
+
+function checkAlong(op: string, x: Tensor, dim: number, index: Tensor): number {
+  expectTensor(op, x, 'argument 0')
+  expectTensor(op, index, 'the index')
+  checkPositions(op, index)
+  const d = wrapDim(dim, x.layout.rank, op)
+  if (Math.max(index.layout.rank, 1) !== Math.max(x.layout.rank, 1)) {
+    throw new ShapeError(
+      `${op}: Index tensor must have the same number of dimensions as input tensor, got ${show(index.shape)} for ${show(x.shape)}`,
+      { op, shapes: [x.shape, index.shape] },
+    )
+  }
+  index.shape.forEach((n, k) => {
+    if (k === d || n <= x.shape[k]!) return
+    throw new ShapeError(
+      `${op}: Size does not match at dimension ${k} expected index ${show(index.shape)} to be no larger than self ${show(x.shape)} apart from dimension ${d}`,
+      { op, shapes: [x.shape, index.shape] },
+    )
+  })
+  return d
+}
+
+/** The part of a source that the index reaches. */
+function checkSource(op: string, x: Tensor, index: Tensor, src: Tensor, dim: number): Tensor {
   expectTensor(op, src, 'the source')
-  if (src.dt !== x.dt)
-    throw new DTypeError(`${op}: Expected self.dtype to be equal to src.dtype, got ${x.dtype} and ${src.dtype}`, {
+  if (src.dt !== x.dt) {
+    throw new DTypeError(`${op}(): Expected self.dtype to be equal to src.dtype, got ${x.dtype} and ${src.dtype}`, {
       op,
       dtypes: [x.dtype, src.dtype],
     })
-  index.shape.forEach((n, d) => {
-    if (n > src.shape[d]!)
-      throw new ShapeError(`${op}: Expected index ${show(index.shape)} to be no larger than src ${show(src.shape)}`, {
-        op,
-        shapes: [index.shape, src.shape],
-      })
-  })
+  }
+  if (Math.max(src.layout.rank, 1) !== Math.max(index.layout.rank, 1) || index.shape.some((n, d) => n > (src.shape[d] ?? 1))) {
+    throw new ShapeError(
+      `${op}: Expected index ${show(index.shape)} to be no larger than self ${show(x.shape)} apart from dimension ${dim} and to be no larger size than src ${show(src.shape)}`,
+      { op, shapes: [index.shape, src.shape] },
+    )
+  }
   let part = src
   index.shape.forEach((n, d) => {
     if (n < part.shape[d]!) part = part.narrow(d, 0, n)
@@ -157,248 +191,159 @@ function sourceOf(op: string, x: Tensor, index: Tensor, src: Tensor | number): T
   return part
 }
 
-/** x with `src` written at the positions of `index` along `dim`. @see https://docs.pytorch.org/docs/stable/generated/torch.scatter.html */
+/**
+ * x at positions along `dim`: `out[i][j] = x[index[i][j]][j]` for dim 0. `index` (int32) has x's rank and is no larger than x
+ * in the other dims; the result has its shape.
+ * Errors: IndexError for a position out of range (negative ones are), DTypeError, ShapeError.
+ * @example
+ * tensor([[1, 2], [3, 4]]).gather(1, tensor([[1], [0]], { dtype: 'int32' })).tolist() // [[2], [3]]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.gather.html
+ */
+export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
+  const d = checkAlong('gather', x, dim, index)
+  return gatherOp.one([x, index], { dim: d })
+}
+
+/**
+ * x with `src` (a tensor at least as large as `index`, or a number) written at positions along `dim`. Of several values for
+ * one place the last stays.
+ * Errors: IndexError for a position out of range, DTypeError when dtypes differ, ShapeError.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.scatter.html
+ */
 export function scatter(x: Tensor, dim: number, index: Tensor, src: Tensor | number): Tensor {
-  const d = checkIndex('scatter', x, dim, index)
-  return scatterOp.one([x, index, sourceOf('scatter', x, index, src)], { dim: d })
+  const d = checkAlong('scatter', x, dim, index)
+  if (typeof src === 'number') return scatterValueOp.one([x, index], { dim: d, value: checkValue(src, x.dt, 'scatter') })
+  return scatterOp.one([x, index, checkSource('scatter', x, index, src, d)], { dim: d })
 }
 
-/** x with `src` added at the positions of `index` along `dim`. @see https://docs.pytorch.org/docs/stable/generated/torch.scatter_add.html */
+/** `scatter` in place. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.scatter_.html */
+export function scatter_(x: Tensor, dim: number, index: Tensor, src: Tensor | number): Tensor {
+  const d = checkAlong('scatter_', x, dim, index)
+  if (typeof src === 'number') {
+    const value = checkValue(src, x.dt, 'scatter_')
+    return inPlace('scatter_', scatterValueOp, [x, index], { dim: d, value }, () => {
+      scatterOver('scatter', 'scatter_', x, index, repeated(x, index, value, null), d)
+    })
+  }
+  const part = checkSource('scatter_', x, index, src, d)
+  return inPlace('scatter_', scatterOp, [x, index, part], { dim: d }, () => scatterOver('scatter', 'scatter_', x, index, part, d))
+}
+
+/**
+ * x with `src` added at positions along `dim`; several values for one place all count.
+ * Errors: as `scatter`.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.scatter_add.html
+ */
 export function scatterAdd(x: Tensor, dim: number, index: Tensor, src: Tensor): Tensor {
-  const d = checkIndex('scatterAdd', x, dim, index)
-  return scatterAddOp.one([x, index, sourceOf('scatterAdd', x, index, src)], { dim: d })
+  const d = checkAlong('scatterAdd', x, dim, index)
+  return scatterAddOp.one([x, index, checkSource('scatterAdd', x, index, src, d)], { dim: d })
 }
 
-/** x at the positions of `index`, which broadcasts with x apart from `dim`. @see https://docs.pytorch.org/docs/stable/generated/torch.take_along_dim.html */
-export function takeAlongDim(x: Tensor, index: Tensor, dim: number): Tensor {
+/** `scatterAdd` in place. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.scatter_add_.html */
+export function scatterAdd_(x: Tensor, dim: number, index: Tensor, src: Tensor): Tensor {
+  const d = checkAlong('scatterAdd_', x, dim, index)
+  const part = checkSource('scatterAdd_', x, index, src, d)
+  return inPlace('scatterAdd_', scatterAddOp, [x, index, part], { dim: d }, () =>
+    scatterOver('scatterAdd', 'scatterAdd_', x, index, part, d),
+  )
+}
+
+/**
+ * x at the positions that `argsort`, `argmax` and the like give: `index` (int32) broadcasts with x in all dims but `dim`;
+ * without a dim both count as flat. Negative positions count from the end.
+ * Errors: IndexError for a position out of range.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.take_along_dim.html
+ */
+export function takeAlongDim(x: Tensor, index: Tensor, dim?: number): Tensor {
+  expectTensor('takeAlongDim', x, 'argument 0')
+  expectTensor('takeAlongDim', index, 'the index')
+  checkPositions('takeAlongDim', index)
+  if (dim === undefined) return gather(x.reshape([-1]), 0, fromFront(index.reshape([-1]), x.layout.numel))
+  if (index.layout.rank !== x.layout.rank) {
+    throw new ShapeError(
+      `takeAlongDim: input and indices should have the same number of dimensions, but got ${x.layout.rank} dimensions for input, and ${index.layout.rank} dimensions for indices`,
+      { op: 'takeAlongDim', shapes: [x.shape, index.shape] },
+    )
+  }
   const d = wrapDim(dim, x.layout.rank, 'takeAlongDim')
+  if (x.layout.rank === 0) return gather(x, 0, fromFront(index, 1))
   const shape = broadcast(x.shape.with(d, 1), index.shape.with(d, 1), 'takeAlongDim')
-  return gather(x.expand(shape.with(d, x.shape[d]!)), d, index.expand(shape.with(d, index.shape[d]!)))
+  return gather(x.expand(shape.with(d, x.shape[d]!)), d, fromFront(index, x.shape[d]!).expand(shape.with(d, index.shape[d]!)))
 }
 
-const indexSelectOp: GeneralOp<Along & { node: string; skip: number }> = /* @__PURE__ */ general('indexSelect', {
-  node: ({ node }) => node,
+/** Positions counted from the end, counted from the front. */
+function fromFront(index: Tensor, size: number): Tensor {
+  return index.where(index.ge(0), index.add(size))
+}
+
+const indexSelectOp: GeneralOp<Along> = /* @__PURE__ */ general('indexSelect', {
+  node: 'IndexSelectBackward0',
   forward: ([x, index], { dim }, owner) => {
-    const at = wrapIndex(index!, x!.layout.shape[dim] ?? 1, 'indexSelect', false)
+    const { shape } = x!.layout
+    const at = positions('indexSelect', index!, dim, shape[dim] ?? 1, owner)
     const source = contiguous(x!, owner)
-    const out = empty(Layout.of(x!.layout.rank === 0 ? [] : x!.layout.shape.with(dim, at.layout.numel)), x!.dt, owner)
+    const m = at.layout.numel
+    const out = empty(Layout.of(shape.length === 0 ? [] : shape.with(dim, m)), x!.dt, owner)
     if (out.layout.numel === 0) return out
-    const [outer, n, inner] = sizes(x!.layout.shape, dim)
-    backend().index('indexSelect', x!.dt.name)(outer, n, inner, at.layout.numel, address(source), address(at), address(out))
+    const [outer, n, inner] = around(shape, dim)
+    backend().index('indexSelect', x!.dt.name)(outer, n, inner, m, address(source), address(at), address(out))
     return out
   },
-  vjp: [vjp([1], (g, c) => indexAddOp.one([g.sum().zerosLike().expand(c.shapeOf(0)), c.in(1), g], c.p)), null],
+  vjp: [vjp([1], (g, c) => indexSelectBackward.one([g, c.in(1)], { dim: c.p.dim, shape: c.shapeOf(0) })), null],
   jvp: 'linear',
+  batch: (b) => {
+    if (b.dims[1] === -1 && b.x[0]!.layout.rank > 1) return indexSelectOp.one([inFront(b, 0), b.x[1]!], { dim: b.p.dim + 1 })
+    const x = everyExample(b, 0)
+    if (x.layout.rank < 2) return undefined
+    // Each example has positions of its own: the same ones for every other dim.
+    const index = everyExample(b, 1)
+    const m = index.shape[1]!
+    const spread = index.reshape([b.size, ...x.shape.slice(1).map((_, d) => (d === b.p.dim ? m : 1))])
+    return gatherOp.one([x, spread.expand(x.shape.with(b.p.dim + 1, m))], { dim: b.p.dim + 1 })
+  },
 })
 
-const indexAddOp: GeneralOp<Along & { node: string; skip: number }> = /* @__PURE__ */ general('indexAdd', {
+/** The transpose of indexSelect: adds slices into zeros. */
+const indexSelectBackward: GeneralOp<Into> = /* @__PURE__ */ general('indexSelectBackward', {
   node: 'IndexAddBackward0',
-  forward: ([x, index, src], { dim, skip }, owner) => {
-    const at = wrapIndex(index!, x!.layout.shape[dim] ?? 1, 'indexAdd')
-    const out = cloneContiguous(x!, owner)
-    const part = contiguous(src!, owner)
-    if (at.layout.numel === 0) return out
-    const [outer, n, inner] = sizes(out.layout.shape, dim)
-    const saved = skip >= 0 ? readAll({ storage: out.storage, dt: out.dt, layout: out.layout.select(dim, skip) }) : null
-    backend().index('indexAdd', x!.dt.name)(outer, n, inner, at.layout.numel, address(out), address(at), address(part))
-    if (saved !== null) dataView(out).set(saved as Float64Array, skip * inner)
+  forward: ([g, index], { dim, shape }, owner) => {
+    const at = positions('indexSelect', index!, dim, shape[dim] ?? 1, owner)
+    const small = contiguous(g!, owner)
+    const out = full(shape, 0, g!.dt, owner)
+    if (small.layout.numel === 0) return out
+    const [outer, n, inner] = around(shape, dim)
+    backend().index('indexAdd', g!.dt.name)(outer, n, inner, at.layout.numel, address(out), address(at), address(small))
     return out
   },
-  vjp: [vjp([], (g) => g), null, vjp([1], (g, c) => indexSelectOp.one([g, c.in(1)], c.p))],
+  vjp: [vjp([1], (g, c) => indexSelectOp.one([g, c.in(1)], c.p)), null],
   jvp: 'linear',
+  batch: (b) =>
+    b.dims[1] === -1 && b.p.shape.length > 0
+      ? indexSelectBackward.one([inFront(b, 0), b.x[1]!], { dim: b.p.dim + 1, shape: [b.size, ...b.p.shape] })
+      : undefined,
 })
 
-/** Slices of x along `dim` in the order of a 1-dim index. @see https://docs.pytorch.org/docs/stable/generated/torch.index_select.html */
+/**
+ * Slices of x along `dim`, in the order of a vector of positions (int32).
+ * Errors: IndexError for a position out of range (negative ones are), ShapeError for an index with more dims.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.index_select.html
+ */
 export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
   expectTensor('indexSelect', x, 'argument 0')
   expectTensor('indexSelect', index, 'the index')
-  if (index.layout.rank > 1)
+  checkPositions('indexSelect', index)
+  if (index.layout.rank > 1) {
     throw new ShapeError(
-      `indexSelect: Index is supposed to be a vector, but got dim: ${index.layout.rank} with type: ${index.dtype} and size: ${show(index.shape)}`,
-      { op: 'indexSelect', shapes: [index.shape] },
+      `indexSelect: Index is supposed to be a vector, but got dim: ${index.layout.rank} and size: ${show(index.shape)}`,
+      {
+        op: 'indexSelect',
+        shapes: [index.shape],
+      },
     )
-  return indexSelectOp.one([x, index.layout.rank === 0 ? index.reshape([1]) : index], {
-    dim: wrapDim(dim, x.layout.rank, 'indexSelect'),
-    node: 'IndexSelectBackward0',
-    skip: -1,
-  })
-}
-
-/**
- * Rows of a table (the receiver) by number: index shape + row shape. The row `paddingIdx` gets no gradient.
- * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.embedding.html
- */
-export function embedding(weight: Tensor, index: Tensor, options: { readonly paddingIdx?: number } = {}): Tensor {
-  expectTensor('embedding', weight, 'the weight')
-  expectTensor('embedding', index, 'the index')
-  if (weight.layout.rank !== 2)
-    throw new ShapeError(`embedding: 'weight' must be 2-D, got ${show(weight.shape)}`, { op: 'embedding', shapes: [weight.shape] })
-  const padding =
-    options.paddingIdx === undefined ? -1 : options.paddingIdx < 0 ? options.paddingIdx + weight.shape[0]! : options.paddingIdx
-  const flat = indexSelectOp.one([weight, index.reshape([index.numel()])], { dim: 0, node: 'EmbeddingBackward0', skip: padding })
-  return index.layout.rank === 1 ? flat : flat.reshape([...index.shape, ...weight.shape.slice(1)])
-}
-
-/** A slice in `get` and `set`: `range(1, 5, 2)` is Python's 1:5:2. */
-export interface Range {
-  readonly start?: number | null
-  readonly end?: number | null
-  readonly step?: number
-}
-
-/** One item of an index: a position, a range, a new dim (null), "the rest" ('...'), positions, or a mask. */
-export type IndexItem = number | Range | null | '...' | Tensor | readonly number[]
-
-/** The basic part of an index as a view, and what is left for advanced indexing by dim. */
-function basic(x: Tensor, items: readonly IndexItem[]): { view: Tensor; advanced: (Tensor | null)[] } {
-  const used = items.reduce<number>(
-    (n, item) => n + (item === null || item === '...' ? 0 : isTensor(item) && item.dt.name === 'bool' ? Math.max(item.layout.rank, 1) : 1),
-    0,
-  )
-  if (used > x.layout.rank)
-    throw new IndexError(`get: too many indices for tensor of dimension ${x.layout.rank} (got ${used})`, { op: 'get', shapes: [x.shape] })
-  const rest = x.layout.rank - used
-  let view = x
-  let dim = 0
-  const advanced: (Tensor | null)[] = []
-  for (const item of items.includes('...') ? items : [...items, '...' as const]) {
-    if (item === '...') {
-      for (let k = 0; k < rest; k++) advanced[dim++] = null
-    } else if (item === null) {
-      view = view.unsqueeze(dim)
-      advanced[dim++] = null
-    } else if (typeof item === 'number') {
-      view = view.select(dim, item)
-    } else if (isTensor(item)) {
-      for (const part of item.dt.name === 'bool' ? nonzeroParts(item as Tensor, view, dim) : [item as Tensor]) advanced[dim++] = part
-    } else if (Array.isArray(item)) {
-      advanced[dim++] = fromPositions(item as readonly number[])
-    } else {
-      const r = item as Range
-      view = view.slice(dim, r.start ?? undefined, r.end ?? undefined, r.step ?? 1)
-      advanced[dim++] = null
-    }
   }
-  return { view, advanced }
-}
-
-function fromPositions(list: readonly number[]): Tensor {
-  const t = empty(Layout.of([list.length]), dtypes.int32, null)
-  const data = dataView(t)
-  const offset = 0
-  list.forEach((v, i) => {
-    data[offset + i] = v
-  })
-  return t as Tensor
-}
-
-function nonzeroParts(mask: Tensor, x: Tensor, dim: number): Tensor[] {
-  mask.shape.forEach((n, k) => {
-    if (n !== x.shape[dim + k])
-      throw new IndexError(
-        `get: The shape of the mask ${show(mask.shape)} at index ${k} does not match the shape of the indexed tensor ${show(x.shape)} at index ${dim + k}`,
-        { op: 'get', shapes: [mask.shape, x.shape] },
-      )
-  })
-  const values = readAll(mask)
-  const found: number[][] = mask.shape.map(() => [])
-  values.forEach((v, i) => {
-    if (v === 0) return
-    let left = i
-    for (let d = mask.layout.rank - 1; d >= 0; d--) {
-      found[d]!.push(left % mask.shape[d]!)
-      left = Math.floor(left / mask.shape[d]!)
-    }
-  })
-  return found.map(fromPositions)
-}
-
-interface Plan {
-  /** x with the indexed dims in front, as [joined, rest]. */
-  readonly order: number[]
-  readonly joined: number
-  readonly restShape: number[]
-  readonly linear: Tensor
-  readonly indexShape: readonly number[]
-  /** Where the index dims go in the result. */
-  readonly place: number
-}
-
-function plan(x: Tensor, advanced: readonly (Tensor | null)[]): Plan {
-  const dims = advanced.map((t, d) => (t === null ? -1 : d)).filter((d) => d >= 0)
-  let indexShape: readonly number[] = []
-  for (const d of dims) indexShape = broadcast(indexShape, advanced[d]!.shape, 'get')
-  const adjacent = dims.at(-1)! - dims[0]! + 1 === dims.length
-  const rest = x.shape.map((_, d) => d).filter((d) => !dims.includes(d))
-  let linear: Tensor | undefined
-  for (const d of dims) {
-    const at = wrapIndex(advanced[d]!, x.shape[d]!, 'get') as Tensor
-    linear = linear === undefined ? at : linear.mul(x.shape[d]!).add(at)
+  if (x.layout.rank === 0 && index.numel() !== 1) {
+    throw new ArgumentError(`indexSelect: Index to scalar can have only 1 value, got ${index.numel()} value(s)`, { op: 'indexSelect' })
   }
-  return {
-    order: [...dims, ...rest],
-    joined: numel(dims.map((d) => x.shape[d]!)),
-    restShape: rest.map((d) => x.shape[d]!),
-    linear: linear!.expand(indexShape).reshape([numel(indexShape)]),
-    indexShape,
-    place: adjacent ? dims[0]! : 0,
-  }
-}
-
-function advancedGet(x: Tensor, advanced: readonly (Tensor | null)[]): Tensor {
-  const p = plan(x, advanced)
-  const flat = x.permute(p.order).reshape([p.joined, ...p.restShape])
-  const picked = indexSelectOp
-    .one([flat, p.linear], { dim: 0, node: 'IndexBackward0', skip: -1 })
-    .reshape([...p.indexShape, ...p.restShape])
-  if (p.place === 0) return picked
-  const k = p.indexShape.length
-  return picked.movedim(
-    Array.from({ length: k }, (_, i) => i),
-    Array.from({ length: k }, (_, i) => p.place + i),
-  )
-}
-
-/**
- * Elements by Python-like indices: numbers, ranges (`{ start, end, step }`), null (a new dim), '...', lists or int32 tensors
- * of positions, bool masks. Numbers and ranges give views; positions and masks give copies.
- * Errors: IndexError out of range.
- * @example
- * tensor([[1, 2], [3, 4]]).get(0, { start: 1 }).tolist() // [2]
- */
-export function get(x: Tensor, ...index: IndexItem[]): Tensor {
-  expectTensor('get', x, 'argument 0')
-  const { view, advanced } = basic(x, index)
-  return advanced.every((t) => t === null) ? view : advancedGet(view, advanced)
-}
-
-/**
- * Writes `value` (broadcast) at indices as in `get`, in place, recorded; returns x.
- * @example
- * tensor([[1, 2], [3, 4]]).set([0], 9).tolist() // [[9, 9], [3, 4]]
- */
-export function set(x: Tensor, index: readonly IndexItem[], value: Tensor | number): Tensor {
-  expectTensor('set', x, 'argument 0')
-  const { view, advanced } = basic(x, index)
-  if (advanced.every((t) => t === null)) {
-    view.copy_(value)
-    return x
-  }
-  const p = plan(view, advanced)
-  const k = p.indexShape.length
-  const resultShape = [...p.restShape.slice(0, p.place), ...p.indexShape, ...p.restShape.slice(p.place)]
-  let source = typeof value === 'number' ? view.detach().sum().mul(0).to(view.dtype).add(value).to(view.dtype) : value
-  source = source.expand(resultShape)
-  if (p.place > 0)
-    source = source.movedim(
-      Array.from({ length: k }, (_, i) => p.place + i),
-      Array.from({ length: k }, (_, i) => i),
-    )
-  const flatSource = source.reshape([p.linear.numel(), ...p.restShape])
-  const flat = view.permute(p.order).reshape([p.joined, ...p.restShape])
-  const rowsIndex = p.linear.reshape([p.linear.numel(), ...p.restShape.map(() => 1)]).expand([p.linear.numel(), ...p.restShape])
-  const made = scatterOp.one([flat, rowsIndex, flatSource.to(view.dtype)], { dim: 0 })
-  const back = made.reshape(p.order.map((d) => view.shape[d]!)).permute(p.order.map((_, d) => p.order.indexOf(d)))
-  view.copy_(back)
-  return x
+  const d = wrapDim(dim, x.layout.rank, 'indexSelect')
+  return indexSelectOp.one([x, index.layout.rank === 0 ? index.reshape([1]) : index], { dim: d })
 }

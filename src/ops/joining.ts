@@ -1,55 +1,42 @@
-/** Joining tensors along a dim. */
-
-import { byCode } from '../dtype.ts'
-import { ShapeError, show } from '../errors.ts'
-import { copyInto } from '../execute.ts'
+/** Joining tensors along a dim, as a method. */
+import { ShapeError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
-import { Layout } from '../layout.ts'
-import { type GeneralOp, general, vjp } from '../op/general.ts'
 import { wrapDim } from '../shape.ts'
-import { empty, expectTensor, type TensorCore } from '../tensor.ts'
+import { expectTensor } from '../tensor.ts'
+import { catOp, isNothing } from './concatenate.ts'
 
-const catOp: GeneralOp<{ dim: number; sizes: readonly number[] }> = /* @__PURE__ */ general('cat', {
-  node: 'CatBackward0',
-  forward: (x, { dim, sizes }, owner) => {
-    const dt = byCode[Math.max(...x.map((t) => t.dt.code))]!
-    const shape = x[0]!.layout.shape.with(
-      dim,
-      sizes.reduce((a, b) => a + b, 0),
-    )
-    const out = empty(Layout.of(shape), dt, owner)
-    let start = 0
-    x.forEach((t, i) => {
-      copyInto({ storage: out.storage, dt, layout: out.layout.slice(dim, start, sizes[i]!) } as TensorCore, t)
-      start += sizes[i]!
-    })
-    return out
-  },
-  vjp: (i) =>
-    vjp([], (g, { p }) => {
-      let start = 0
-      for (let k = 0; k < i; k++) start += p.sizes[k]!
-      return g.narrow(p.dim, start, p.sizes[i]!)
-    }),
-  jvp: 'linear',
-})
-
-/** x followed by `others`, along an existing dim. */
+/**
+ * x followed by `others`, along an existing dim; dtypes are promoted.
+ * Errors: ShapeError when other dims differ.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.cat.html
+ */
 export function catWith(x: Tensor, others: readonly Tensor[], dim = 0): Tensor {
-  const given = [x, ...others]
-  given.forEach((t, i) => expectTensor('cat', t, `tensor ${i}`))
-  // torch's old exception: an empty vector goes with anything.
-  const solid = given.filter((t) => !(t.layout.rank === 1 && t.shape[0] === 0))
-  const all = solid.length === 0 ? given : solid
-  if (all[0] !== x) return catWith(all[0]!, all.slice(1), dim)
-  const d = wrapDim(dim, x.layout.rank, 'cat')
+  const all = [x, ...others]
   all.forEach((t, i) => {
-    if (t.layout.rank !== x.layout.rank || t.layout.shape.some((n, k) => k !== d && n !== x.layout.shape[k])) {
+    expectTensor('cat', t, `tensor ${i}`)
+    if (t.layout.rank === 0)
+      throw new ShapeError(`cat: zero-dimensional tensor (at position ${i}) cannot be concatenated; use stack`, { op: 'cat' })
+  })
+  const model = all.find((t) => !isNothing(t)) ?? x
+  const d = wrapDim(dim, model.layout.rank, 'cat')
+  all.forEach((t, i) => {
+    if (isNothing(t)) return
+    if (t.layout.rank !== model.layout.rank) {
       throw new ShapeError(
-        `cat: Sizes of tensors must match except in dimension ${d}. Expected ${show(x.shape)} but tensor ${i} has ${show(t.shape)}`,
-        { op: 'cat', shapes: all.map((y) => y.shape) },
+        `cat: Tensors must have same number of dimensions: got ${model.layout.rank} and ${t.layout.rank} (tensor ${i})`,
+        {
+          op: 'cat',
+          shapes: all.map((y) => y.shape),
+        },
       )
     }
+    t.shape.forEach((n, k) => {
+      if (k === d || n === model.shape[k]) return
+      throw new ShapeError(
+        `cat: Sizes of tensors must match except in dimension ${d}. Expected size ${model.shape[k]} but got size ${n} for tensor number ${i} in the list.`,
+        { op: 'cat', shapes: all.map((y) => y.shape) },
+      )
+    })
   })
-  return catOp.one(all, { dim: d, sizes: all.map((t) => t.layout.shape[d]!) })
+  return catOp.one(all, { dim: d, sizes: all.map((t) => (isNothing(t) ? 0 : t.shape[d]!)) })
 }

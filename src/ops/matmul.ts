@@ -1,123 +1,268 @@
 /** Products of matrices and vectors. */
-
 import { dtypes, promote } from '../dtype.ts'
-import { DTypeError, ShapeError, show } from '../errors.ts'
-import { backend, contiguous, fillWith, workspace } from '../execute.ts'
+import { ArgumentError, DTypeError, ShapeError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
-import { Layout } from '../layout.ts'
-import { EXTERNAL, type Owner } from '../memory/storage.ts'
-import { type GeneralOp, general, vjp } from '../op/general.ts'
-import { broadcast, numel } from '../shape.ts'
-import { type ArrayLike, address, empty, expectTensor, type TensorCore } from '../tensor.ts'
+import { broadcast, expandable, numel } from '../shape.ts'
+import { expectTensor } from '../tensor.ts'
+import { affine, form, inner, matrices, matrixVector, rowsTimes, unsafeView } from './product.ts'
 
-/** C[batch…, M, N] = A[batch…, M, K] · B[batch…, K, N]; the batch dims are equal or broadcast as stride 0. */
-export function product(a: ArrayLike, b: ArrayLike, owner: Owner | null): TensorCore {
-  const ra = a.layout.rank
-  const rb = b.layout.rank
-  const m = a.layout.shape[ra - 2]!
-  const k = a.layout.shape[ra - 1]!
-  const n = b.layout.shape[rb - 1]!
-  const batchShape = broadcast(a.layout.shape.slice(0, -2), b.layout.shape.slice(0, -2), 'matmul')
-  const batch = numel(batchShape)
-  const out = empty(Layout.of([...batchShape, m, n]), a.dt, owner)
-  if (out.layout.numel === 0) return out
-  const left = batchOperand(a, batchShape, owner)
-  const right = batchOperand(b, batchShape, owner)
-  const work = workspace(backend().matmulWork(a.dt.name, m, n, k))
-  const fn = backend().matmul(a.dt.name)
-  const la = left.array.layout
-  const lb = right.array.layout
-  if (k === 0) {
-    fillWith(out, 0)
-    return out
+const by = (shape: readonly number[]): string => shape.join('x')
+
+/** Refuses operands of different dtypes, and bool. */
+function sameTypes(op: string, a: Tensor, b: Tensor): void {
+  if (a.dt !== b.dt) {
+    throw new DTypeError(
+      `expected m1 and m2 to have the same dtype, but got: ${a.dtype} != ${b.dtype}; ${op} doesn't promote, convert one with to('${promote(a.dt, b.dt).name}')`,
+      { op, dtypes: [a.dtype, b.dtype] },
+    )
   }
-  fn(
-    batch,
-    m,
-    n,
-    k,
-    address(left.array),
-    left.stride,
-    la.strides[la.rank - 2]!,
-    la.strides[la.rank - 1]!,
-    address(right.array),
-    right.stride,
-    lb.strides[lb.rank - 2]!,
-    lb.strides[lb.rank - 1]!,
-    out.storage.ptr,
-    m * n,
-    0,
-    work,
-  )
-  return out
+  if (a.dt === dtypes.bool)
+    throw new DTypeError(`"${op}" not implemented for 'Bool'; convert first, e.g. x.to('float32')`, { op, dtypes: ['bool'] })
 }
 
-/** The operand with one batch stride: as it is where its batch dims allow, else copied. */
-function batchOperand(x: ArrayLike, batchShape: readonly number[], owner: Owner | null): { array: ArrayLike; stride: number } {
-  const inside = x.storage.ptr === EXTERNAL ? contiguous(x, owner) : x
-  const l = inside.layout
-  if (numel(batchShape) === 1 || numel(l.shape.slice(0, -2)) === 1) return { array: inside, stride: 0 }
-  const matrix = l.shape.slice(-2)
-  const full = l.expand([...batchShape, ...matrix])
-  const lead = new Layout(full.shape.slice(0, -2), full.strides.slice(0, -2), 0)
-  const flat = lead.reshape([numel(batchShape)])
-  if (flat !== undefined) return { array: { storage: inside.storage, dt: inside.dt, layout: full }, stride: flat.strides[0]! }
-  return { array: contiguous({ storage: inside.storage, dt: inside.dt, layout: full }, owner), stride: matrix[0]! * matrix[1]! }
+function expectBoth(op: string, a: Tensor, b: Tensor): void {
+  expectTensor(op, a, 'argument 0')
+  expectTensor(op, b, 'argument 1')
 }
 
-const matmulOp: GeneralOp<{ node: string }> = /* @__PURE__ */ general('matmul', {
-  node: ({ node }) => node,
-  forward: (x, _p, owner) => product(x[0]!, x[1]!, owner),
-  vjp: [
-    vjp([1], (g, c) => matmulOp.one([g, c.in(1).transpose(-2, -1)], c.p)),
-    vjp([0], (g, c) => matmulOp.one([c.in(0).transpose(-2, -1), g], c.p)),
-  ],
-  jvp: 'multilinear',
-})
+function refuseShapes(op: string, message: string, ...tensors: Tensor[]): ShapeError {
+  return new ShapeError(message, { op, shapes: tensors.map((t) => t.shape) })
+}
 
-/** Both operands in their common dtype. */
-function common(op: string, a: Tensor, b: Tensor): readonly [Tensor, Tensor] {
-  if (a.dt === b.dt) {
-    if (a.dt === dtypes.bool)
-      throw new DTypeError(`${op}: not implemented for bool; convert first, e.g. x.to('float32')`, { op, dtypes: ['bool'] })
-    return [a, b]
+function checkInner(op: string, a: Tensor, b: Tensor): void {
+  if (a.shape.at(-1) !== b.shape.at(-2)) {
+    throw refuseShapes(
+      op,
+      `mat1 and mat2 shapes cannot be multiplied (${by(a.shape)} and ${by(b.shape)}): ${op} of ${show(a.shape)} and ${show(b.shape)} needs as many columns on the left as rows on the right`,
+      a,
+      b,
+    )
   }
-  throw new DTypeError(
-    `${op}: expected both operands to have the same dtype, but got ${a.dtype} and ${b.dtype}; convert one with to('${promote(a.dt, b.dt).name}')`,
-    { op, dtypes: [a.dtype, b.dtype] },
-  )
+}
+
+/** Checked products of fixed ranks; `op` names what the user called. */
+function multiplyMatrices(op: string, a: Tensor, b: Tensor): Tensor {
+  checkInner(op, a, b)
+  sameTypes(op, a, b)
+  return matrices.one([a, b], form(false, false, false))
+}
+
+function multiplyVector(op: string, a: Tensor, v: Tensor): Tensor {
+  if (a.shape[1] !== v.shape[0])
+    throw refuseShapes(
+      op,
+      `size mismatch, got input (${a.shape[0]}), mat (${by(a.shape)}), vec (${v.shape[0]}): ${op} of ${show(a.shape)} and ${show(v.shape)} needs as many elements as columns`,
+      a,
+      v,
+    )
+  sameTypes(op, a, v)
+  return matrixVector.one([a, v], { t: false })
+}
+
+function multiplyVectors(op: string, a: Tensor, b: Tensor): Tensor {
+  const [n, m] = [a.shape[0]!, b.shape[0]!]
+  if (n !== m)
+    throw refuseShapes(
+      op,
+      `inconsistent tensor size, expected tensor [${n}] and src [${m}] to have the same number of elements, but got ${n} and ${m} elements respectively (${op})`,
+      a,
+      b,
+    )
+  sameTypes(op, a, b)
+  return inner.one([a, b], null)
+}
+
+/**
+ * Should a stack of matrices be multiplied with one matrix (or vector) as one tall matrix? Always where the gradient of
+ * the one is asked for (it is one product, not a sum of many), else where it costs no copy.
+ */
+function folds(stack: Tensor, one: Tensor, stackFirst: boolean): boolean {
+  if (stack.layout.rank < 3 || one.layout.rank > 2) return false
+  if (one.rg) return true
+  if (one.layout.rank === 2 && !stackFirst) return false
+  const { shape } = stack.layout
+  return stack.layout.numel === 0 || stack.layout.reshape([numel(shape.slice(0, -1)), shape.at(-1)!]) !== undefined
 }
 
 /**
  * The matrix product of tensors of any rank: 1-dim operands are vectors, leading dims broadcast as batches.
- * Errors: ShapeError when the inner sizes differ, DTypeError when the dtypes do.
+ * Errors: ShapeError when the inner sizes differ or the batches don't broadcast, DTypeError when the dtypes differ.
+ * @example
+ * tensor([[1, 2], [3, 4]]).matmul(tensor([1, 1])).tolist() // [3, 7]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.matmul.html
  */
 export function matmul(a: Tensor, b: Tensor): Tensor {
-  expectTensor('matmul', a, 'argument 0')
-  expectTensor('matmul', b, 'argument 1')
-  const [x, y] = common('matmul', a, b)
-  const ra = x.layout.rank
-  const rb = y.layout.rank
+  expectBoth('matmul', a, b)
+  const ra = a.layout.rank
+  const rb = b.layout.rank
+  if (ra === 2 && rb === 2) return multiplyMatrices('matmul', a, b)
   if (ra === 0 || rb === 0)
-    throw new ShapeError(
-      `matmul: both arguments need at least 1 dimension, got ${show(x.shape)} and ${show(y.shape)}; use mul for scalars`,
-      { op: 'matmul', shapes: [x.shape, y.shape] },
+    throw refuseShapes(
+      'matmul',
+      `both arguments to matmul need to be at least 1D, but they are ${ra}D and ${rb}D; use mul to multiply by a scalar`,
+      a,
+      b,
     )
-  const k = x.layout.shape[ra - 1]!
-  const inner = y.layout.shape[rb === 1 ? 0 : rb - 2]!
-  if (k !== inner)
-    throw new ShapeError(`matmul: inner dimensions differ: ${show(x.shape)} × ${show(y.shape)} (${k} against ${inner})`, {
-      op: 'matmul',
-      shapes: [x.shape, y.shape],
-    })
-  if (ra === 1 && rb === 1) return x.mul(y).sum()
-  if (ra === 1) return matmulOp.one([x.unsqueeze(0), y], { node: 'MmBackward0' }).squeeze(-2)
-  if (rb === 1) return matmulOp.one([x, y.unsqueeze(1)], { node: 'MvBackward0' }).squeeze(-1)
-  if (rb === 2 && ra > 2 && x.layout.contiguous) {
-    // A stack of rows against one matrix is one product.
-    const rows = numel(x.layout.shape.slice(0, -1))
-    return matmulOp.one([x.reshape([rows, k]), y], { node: 'MmBackward0' }).reshape([...x.layout.shape.slice(0, -1), y.layout.shape[1]!])
+  if (ra === 1 && rb === 1) return multiplyVectors('matmul', a, b)
+  if (ra === 2 && rb === 1) return multiplyVector('matmul', a, b)
+  const column = rb === 1 ? b.unsqueeze(1) : b
+  checkInner('matmul', a, column)
+  sameTypes('matmul', a, b)
+  if (ra === 1 && rb === 2) return rowsTimes(a, b, false)
+  // A stack of one matrix against a stack of many counts as one matrix.
+  if (ra === 3 && rb === 3 && a.shape[0] !== b.shape[0]) {
+    if (b.shape[0] === 1) return matmul(a, b.squeeze(0))
+    if (a.shape[0] === 1) return matmul(a.squeeze(0), b)
   }
-  return matmulOp.one([x, y], { node: ra === 2 && rb === 2 ? 'MmBackward0' : 'BmmBackward0' })
+  if (ra >= rb && folds(a, b, true)) {
+    if (rb === 2) return rowsTimes(a, b, false)
+    const lead = a.shape.slice(0, -1)
+    const y = matrixVector.one([a.reshape([numel(lead), a.shape.at(-1)!]), b], { t: false })
+    return unsafeView.one([y], { shape: lead, node: 'UnsafeViewBackward0' })
+  }
+  // A·Bᵢ for many B is (Bᵢᵀ·Aᵀ)ᵀ.
+  if (ra === 2 && rb > 2 && folds(b, a, false)) {
+    const n = b.shape.at(-1)!
+    const stack = b.transpose(-2, -1)
+    const y = matrices.one([stack.reshape([-1, stack.shape.at(-1)!]), a], form(false, false, true))
+    const shaped = unsafeView.one([y], { shape: [...b.shape.slice(0, -2), n, a.shape[0]!], node: 'UnsafeViewBackward0' })
+    return shaped.transpose(-2, -1).contiguous()
+  }
+  const row = ra === 1 ? a.unsqueeze(0) : a
+  const lead = broadcast(row.shape.slice(0, -2), column.shape.slice(0, -2), 'matmul')
+  const y = matrices.one([row, column], form(true, false, false))
+  const shape = [...lead, ...(ra === 1 ? [] : [row.shape.at(-2)!]), ...(rb === 1 ? [] : [column.shape.at(-1)!])]
+  return unsafeView.one([y], { shape, node: 'UnsafeViewBackward0' })
+}
+
+/**
+ * The product of two matrices.
+ * Errors: ShapeError unless both have two dims and the inner sizes agree, DTypeError when the dtypes differ.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.mm.html
+ */
+export function mm(a: Tensor, b: Tensor): Tensor {
+  expectBoth('mm', a, b)
+  if (a.layout.rank !== 2) throw refuseShapes('mm', `self must be a matrix: mm got ${show(a.shape)}; matmul takes any rank`, a, b)
+  if (b.layout.rank !== 2) throw refuseShapes('mm', `mat2 must be a matrix: mm got ${show(b.shape)}; matmul takes any rank`, a, b)
+  return multiplyMatrices('mm', a, b)
+}
+
+/**
+ * The products of two stacks of matrices: [b, m, k] and [b, k, n] give [b, m, n].
+ * Errors: ShapeError unless both have three dims, equal batches and inner sizes, DTypeError when the dtypes differ.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.bmm.html
+ */
+export function bmm(a: Tensor, b: Tensor): Tensor {
+  expectBoth('bmm', a, b)
+  if (a.layout.rank !== 3) throw refuseShapes('bmm', `batch1 must be a 3D tensor: bmm got ${show(a.shape)}; matmul takes any rank`, a, b)
+  if (b.layout.rank !== 3) throw refuseShapes('bmm', `batch2 must be a 3D tensor: bmm got ${show(b.shape)}; matmul takes any rank`, a, b)
+  if (a.shape[0] !== b.shape[0] || a.shape[2] !== b.shape[1]) {
+    throw refuseShapes(
+      'bmm',
+      `Expected size for first two dimensions of batch2 tensor to be: [${a.shape[0]}, ${a.shape[2]}] but got: [${b.shape[0]}, ${b.shape[1]}]: bmm of ${show(a.shape)} and ${show(b.shape)}; matmul broadcasts batches`,
+      a,
+      b,
+    )
+  }
+  sameTypes('bmm', a, b)
+  return matrices.one([a, b], form(true, false, false))
+}
+
+/**
+ * A matrix [m, k] times a vector [k].
+ * Errors: ShapeError for other ranks and when the sizes differ, DTypeError when the dtypes do.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.mv.html
+ */
+export function mv(a: Tensor, v: Tensor): Tensor {
+  expectBoth('mv', a, v)
+  if (a.layout.rank !== 2 || v.layout.rank !== 1)
+    throw refuseShapes(
+      'mv',
+      `vector + matrix @ vector expected, got ${a.layout.rank}D, ${v.layout.rank}D: mv of ${show(a.shape)} and ${show(v.shape)}`,
+      a,
+      v,
+    )
+  return multiplyVector('mv', a, v)
+}
+
+/**
+ * The inner product of two vectors.
+ * Errors: ShapeError unless both have one dim and the same size, DTypeError when the dtypes differ.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.dot.html
+ */
+export function dot(a: Tensor, b: Tensor): Tensor {
+  expectBoth('dot', a, b)
+  if (a.layout.rank !== 1 || b.layout.rank !== 1)
+    throw refuseShapes(
+      'dot',
+      `1D tensors expected, but got ${a.layout.rank}D and ${b.layout.rank}D tensors: dot of ${show(a.shape)} and ${show(b.shape)}; matmul takes any rank`,
+      a,
+      b,
+    )
+  return multiplyVectors('dot', a, b)
+}
+
+/**
+ * All products of two vectors' elements: [m] and [n] give [m, n].
+ * Errors: ShapeError unless both have one dim.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.outer.html
+ */
+export function outer(a: Tensor, b: Tensor): Tensor {
+  expectBoth('outer', a, b)
+  if (a.layout.rank !== 1) throw refuseShapes('outer', `outer: Expected 1-D argument self, but got ${a.layout.rank}-D`, a, b)
+  if (b.layout.rank !== 1) throw refuseShapes('outer', `outer: Expected 1-D argument vec2, but got ${b.layout.rank}-D`, a, b)
+  return a.unsqueeze(1).mul(b)
+}
+
+/** Options of `addmm`. */
+export interface AddmmOptions {
+  /** Factor of the added tensor; with 0 it isn't read at all. Default 1. */
+  readonly beta?: number
+  /** Factor of the product. Default 1. */
+  readonly alpha?: number
+}
+
+/**
+ * beta·x + alpha·(a·b) for matrices a [m, k] and b [k, n]; x broadcasts to [m, n].
+ * Errors: ShapeError when the shapes don't fit, DTypeError when the dtypes differ.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.addmm.html
+ */
+export function addmm(x: Tensor, a: Tensor, b: Tensor, options: AddmmOptions = {}): Tensor {
+  expectTensor('addmm', x, 'argument 0')
+  expectTensor('addmm', a, 'argument 1')
+  expectTensor('addmm', b, 'argument 2')
+  const { beta = 1, alpha = 1 } = options
+  if (a.layout.rank !== 2 || b.layout.rank !== 2) {
+    const [name, t] = a.layout.rank === 2 ? ['mat2', b] : ['mat1', a]
+    throw refuseShapes(
+      'addmm',
+      `${name} must be a matrix, got ${t.layout.rank}-D tensor: addmm of ${show(a.shape)} and ${show(b.shape)}`,
+      x,
+      a,
+      b,
+    )
+  }
+  checkInner('addmm', a, b)
+  sameTypes('addmm', a, b)
+  sameTypes('addmm', x, a)
+  const target = [a.shape[0]!, b.shape[1]!]
+  if (!expandable(x.shape, target)) {
+    const lead = target.length - x.layout.rank
+    const dim = lead < 0 ? 0 : target.findIndex((n, d) => d >= lead && x.shape[d - lead] !== 1 && x.shape[d - lead] !== n)
+    throw refuseShapes(
+      'addmm',
+      lead < 0
+        ? `expand: the number of sizes provided (2) must be greater or equal to the number of dimensions in the tensor (${x.layout.rank}): addmm adds to ${show(target)}`
+        : `The expanded size of the tensor (${target[dim]}) must match the existing size (${x.shape[dim - lead]}) at non-singleton dimension ${dim}.  Target sizes: ${show(target)}.  Tensor sizes: ${show(x.shape)} (addmm)`,
+      x,
+      a,
+      b,
+    )
+  }
+  if (!a.dt.floating && !(Number.isInteger(beta) && Number.isInteger(alpha)))
+    throw new ArgumentError(
+      `For integral input tensors, argument ${Number.isInteger(beta) ? 'alpha' : 'beta'} must not be a floating point number (addmm)`,
+      { op: 'addmm' },
+    )
+  return affine.one([x, a, b], { beta, alpha, tb: false })
 }

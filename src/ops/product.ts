@@ -1,99 +1,314 @@
-/** Products with fixed ranks, and the affine map. */
-import { DTypeError, ShapeError, show } from '../errors.ts'
-import { addInto } from '../execute.ts'
+/** Products of matrices and vectors as records: transposed operands by strides, leading dims broadcast as batches. */
+import { computeType, input, Program, scalar } from '../backend/scalar.ts'
+import type { DTypeInfo } from '../dtype.ts'
+import { backend, contiguous, copyInto, fillWith, type Kernel, kernel, runInto, workspace } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
-import { type GeneralOp, general, vjp } from '../op/general.ts'
-import { numel } from '../shape.ts'
-import { expectTensor, TensorCore } from '../tensor.ts'
-import { product } from './matmul.ts'
+import { Layout } from '../layout.ts'
+import { linearMemory } from '../memory/linear.ts'
+import { EXTERNAL, type Owner } from '../memory/storage.ts'
+import { type Batched, type GeneralOp, general, inFront, vjp } from '../op/general.ts'
+import { broadcast, numel, type Shape } from '../shape.ts'
+import { type ArrayLike, address, empty, TensorCore } from '../tensor.ts'
 
-function ranks(op: string, a: Tensor, ra: number, b: Tensor, rb: number): void {
-  expectTensor(op, a, 'argument 0')
-  expectTensor(op, b, 'argument 1')
-  if (a.layout.rank !== ra || b.layout.rank !== rb) {
-    throw new ShapeError(
-      `${op}: expected tensors of ${ra} and ${rb} dimensions, got ${show(a.shape)} and ${show(b.shape)}; matmul takes any`,
-      { op, shapes: [a.shape, b.shape] },
-    )
+/**
+ * C[batch…, M, N] = op(A)·op(B): the last two dims are matrices (read transposed if `ta`, `tb`), the others broadcast.
+ * `start` (of rank 2 only) is what the product is added to; it broadcasts.
+ */
+function product(a: ArrayLike, b: ArrayLike, ta: boolean, tb: boolean, start: ArrayLike | null, owner: Owner | null): TensorCore {
+  const left = a.storage.ptr === EXTERNAL ? contiguous(a, owner) : a
+  const right = b.storage.ptr === EXTERNAL ? contiguous(b, owner) : b
+  return left.layout.rank === 2 && right.layout.rank === 2
+    ? multiply(left, 0, right, 0, 1, [], ta, tb, start, owner)
+    : batches(left, right, ta, tb, owner)
+}
+
+function batches(a: ArrayLike, b: ArrayLike, ta: boolean, tb: boolean, owner: Owner | null): TensorCore {
+  const lead = broadcast(a.layout.shape.slice(0, -2), b.layout.shape.slice(0, -2), 'matmul')
+  const left = batchOperand(a, lead, owner)
+  const right = batchOperand(b, lead, owner)
+  return multiply(left.array, left.stride, right.array, right.stride, numel(lead), lead, ta, tb, null, owner)
+}
+
+/** The operand with one batch stride: as it is where its batch dims allow, else copied. */
+function batchOperand(x: ArrayLike, lead: Shape, owner: Owner | null): { array: ArrayLike; stride: number } {
+  const l = x.layout
+  if (numel(lead) === 1 || numel(l.shape.slice(0, -2)) === 1) return { array: x, stride: 0 }
+  const [m, n] = l.shape.slice(-2) as [number, number]
+  const full = l.expand([...lead, m, n])
+  const flat = new Layout(full.shape.slice(0, -2), full.strides.slice(0, -2), 0).reshape([numel(lead)])
+  const array = { storage: x.storage, dt: x.dt, layout: full }
+  return flat === undefined ? { array: contiguous(array, owner), stride: m * n } : { array, stride: flat.strides[0]! }
+}
+
+function multiply(
+  a: ArrayLike,
+  aBatch: number,
+  b: ArrayLike,
+  bBatch: number,
+  batch: number,
+  lead: Shape,
+  ta: boolean,
+  tb: boolean,
+  start: ArrayLike | null,
+  owner: Owner | null,
+): TensorCore {
+  const la = a.layout
+  const lb = b.layout
+  const ra = la.rank
+  const rb = lb.rank
+  const aRow = ta ? ra - 1 : ra - 2
+  const aCol = ta ? ra - 2 : ra - 1
+  const bRow = tb ? rb - 1 : rb - 2
+  const bCol = tb ? rb - 2 : rb - 1
+  const m = la.shape[aRow]!
+  const k = la.shape[aCol]!
+  const n = lb.shape[bCol]!
+  const out = empty(Layout.of([...lead, m, n]), a.dt, owner)
+  if (out.layout.numel === 0) return out
+  if (start !== null) fillRows(out, start)
+  if (k === 0) {
+    if (start === null) fillWith(out, 0)
+    return out
   }
+  const b0 = backend()
+  const work = workspace(b0.matmulWork(a.dt.name, m, n, k))
+  const [pa, pb, pc] = [address(a), address(b), out.storage.ptr]
+  const sa = la.strides
+  const sb = lb.strides
+  b0.matmul(a.dt.name)(
+    batch,
+    m,
+    n,
+    k,
+    pa,
+    aBatch,
+    sa[aRow]!,
+    sa[aCol]!,
+    pb,
+    bBatch,
+    sb[bRow]!,
+    sb[bCol]!,
+    pc,
+    m * n,
+    start === null ? 0 : 1,
+    work,
+  )
+  return out
 }
 
-/** The product of two matrices. @see https://docs.pytorch.org/docs/stable/generated/torch.mm.html */
-export function mm(a: Tensor, b: Tensor): Tensor {
-  ranks('mm', a, 2, b, 2)
-  return a.matmul(b)
-}
-/** Products of two stacks of matrices. @see https://docs.pytorch.org/docs/stable/generated/torch.bmm.html */
-export function bmm(a: Tensor, b: Tensor): Tensor {
-  ranks('bmm', a, 3, b, 3)
-  if (a.shape[0] !== b.shape[0])
-    throw new ShapeError(`bmm: Expected the batch sizes to be equal, got ${show(a.shape)} and ${show(b.shape)}`, {
-      op: 'bmm',
-      shapes: [a.shape, b.shape],
-    })
-  return a.matmul(b)
-}
-/** A matrix times a vector. @see https://docs.pytorch.org/docs/stable/generated/torch.mv.html */
-export function mv(a: Tensor, b: Tensor): Tensor {
-  ranks('mv', a, 2, b, 1)
-  return a.matmul(b)
-}
-/** The inner product of two vectors. @see https://docs.pytorch.org/docs/stable/generated/torch.dot.html */
-export function dot(a: Tensor, b: Tensor): Tensor {
-  ranks('dot', a, 1, b, 1)
-  return a.matmul(b)
-}
-/** All products of two vectors' elements. @see https://docs.pytorch.org/docs/stable/generated/torch.outer.html */
-export function outer(a: Tensor, b: Tensor): Tensor {
-  ranks('outer', a, 1, b, 1)
-  return a.unsqueeze(1).mul(b)
+/** Every row of a fresh matrix becomes the row that `start` is, by copies of doubling size; other shapes broadcast. */
+function fillRows(out: TensorCore, start: ArrayLike): void {
+  const row = out.layout.shape[1]! * out.dt.bytes
+  if (
+    start.layout.numel * out.dt.bytes !== row ||
+    !start.layout.contiguous ||
+    start.layout.shape.at(-1) === 1 ||
+    start.storage.ptr === EXTERNAL
+  ) {
+    copyInto(out, start)
+    return
+  }
+  const { u8 } = linearMemory()
+  const to = out.storage.ptr
+  const from = address(start)
+  const total = out.layout.numel * out.dt.bytes
+  u8.copyWithin(to, from, from + row)
+  for (let done = row; done < total; done *= 2) u8.copyWithin(to + done, to, to + Math.min(done, total - done))
 }
 
-/** x·Wᵀ + bias over rows: the bias is added into the product. Inputs: bias, x [rows, in], W [out, in]. */
-const affine: GeneralOp<null> = /* @__PURE__ */ general('linear', {
-  node: 'AddmmBackward0',
-  forward: ([bias, x, w], _p, owner) => {
-    const y = product(x!, new TensorCore(w!.storage, w!.layout.transpose(0, 1), w!.dt), owner)
-    if (y.layout.numel > 0) addInto(y, bias!)
-    return y
-  },
-  vjp: [vjp([], (g) => g), vjp([2], (g, c) => g.matmul(c.in(2))), vjp([1], (g, c) => g.transpose(0, 1).matmul(c.in(1)))],
-  jvp: ([tb, tx, tw], c) => {
-    const terms = [
-      tb?.expand([c.in(1).shape[0]!, tb.shape[0]!]),
-      tx?.matmul(c.in(2).t()),
-      tw === null || tw === undefined ? undefined : c.in(1).matmul(tw.t()),
-    ].filter((t) => t !== undefined && t !== null) as Tensor[]
-    return terms.reduce((a, b) => a.add(b))
+/** Which operands of a product are read transposed, and whether it counts as batched (for its name only). */
+export interface Form {
+  readonly batched: boolean
+  readonly ta: boolean
+  readonly tb: boolean
+}
+
+const FORMS: readonly Form[] = [0, 1, 2, 3, 4, 5, 6, 7].map((i) => ({ ta: (i & 1) !== 0, tb: (i & 2) !== 0, batched: (i & 4) !== 0 }))
+
+/** The shared form with these flags. */
+export function form(batched: boolean, ta: boolean, tb: boolean): Form {
+  return FORMS[(batched ? 4 : 0) + (ta ? 1 : 0) + (tb ? 2 : 0)]!
+}
+
+/** op(A)·op(B). With C = AᵀB also dA = B·gᵀ: every gradient is one product, nothing is transposed in memory. */
+export const matrices: GeneralOp<Form> = /* @__PURE__ */ general('matmul', {
+  node: ({ batched }) => (batched ? 'BmmBackward0' : 'MmBackward0'),
+  forward: (x, { ta, tb }, owner) => product(x[0]!, x[1]!, ta, tb, null, owner),
+  vjp: [
+    vjp([1], (g, c) => {
+      const { batched, ta, tb } = c.p
+      return ta ? matrices.one([c.in(1), g], form(batched, tb, true)) : matrices.one([g, c.in(1)], form(batched, false, !tb))
+    }),
+    vjp([0], (g, c) => {
+      const { batched, ta, tb } = c.p
+      return tb ? matrices.one([g, c.in(0)], form(batched, true, ta)) : matrices.one([c.in(0), g], form(batched, !ta, false))
+    }),
+  ],
+  jvp: 'multilinear',
+  batch: (b) => {
+    const { ta, tb } = b.p
+    const ranks = b.x.map((x, i) => x.layout.rank - (b.dims[i] === -1 ? 0 : 1))
+    if (b.dims[1] === -1 && ranks[0] === 2 && ranks[1] === 2 && !ta) {
+      // All rows against one matrix: one product, and one for its gradient.
+      const rows = inFront(b, 0)
+      const [size, m, k] = rows.shape as [number, number, number]
+      return matrices.one([rows.reshape([size * m, k]), b.x[1]!], form(false, false, tb)).reshape([size, m, b.x[1]!.shape[tb ? 0 : 1]!])
+    }
+    const rank = Math.max(ranks[0]!, ranks[1]!)
+    return matrices.one(
+      b.x.map((x, i) => (b.dims[i] === -1 ? x : aligned(inFront(b, i), rank + 1))),
+      form(true, ta, tb),
+    )
   },
 })
 
-/**
- * x·Wᵀ + bias: x of shape [..., in], weight [out, in], bias [out].
- * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.linear.html
- */
-export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor {
-  expectTensor('linear', x, 'the input')
-  expectTensor('linear', weight, 'the weight')
-  if (weight.layout.rank !== 2 || x.layout.rank === 0 || x.shape.at(-1) !== weight.shape[1]) {
-    throw new ShapeError(`linear: the input's last dim must be the weight's second: ${show(x.shape)} with weight ${show(weight.shape)}`, {
-      op: 'linear',
-      shapes: [x.shape, weight.shape],
-    })
+/** Size-1 dims after the batch dim, up to `rank`. */
+function aligned(x: Tensor, rank: number): Tensor {
+  const missing = rank - x.layout.rank
+  return missing <= 0 ? x : x.reshape([x.shape[0]!, ...new Array<number>(missing).fill(1), ...x.shape.slice(1)])
+}
+
+/** A vector as a matrix of one column. */
+const column = (v: TensorCore): ArrayLike => ({
+  storage: v.storage,
+  dt: v.dt,
+  layout: new Layout([v.layout.shape[0]!, 1], [v.layout.strides[0]!, 0], v.layout.offset),
+})
+
+const withShape = (y: TensorCore, shape: Shape): TensorCore => new TensorCore(y.storage, Layout.of(shape), y.dt)
+
+/** A·v, or Aᵀ·v. */
+export const matrixVector: GeneralOp<{ readonly t: boolean }> = /* @__PURE__ */ general('mv', {
+  node: 'MvBackward0',
+  forward: ([a, v], { t }, owner) => withShape(product(a!, column(v!), t, false, null, owner), [a!.layout.shape[t ? 1 : 0]!]),
+  vjp: [
+    vjp([1], (g, c) => (c.p.t ? c.in(1).unsqueeze(1).mul(g) : g.unsqueeze(1).mul(c.in(1)))),
+    vjp([0], (g, c) => matrixVector.one([c.in(0), g], { t: !c.p.t })),
+  ],
+  jvp: 'multilinear',
+  batch: (b) => {
+    const { t } = b.p
+    if (b.dims[0] === -1) return matrices.one([inFront(b, 1), b.x[0]!], form(false, false, !t))
+    const v = inFront(b, 1)
+    return matrices.one([inFront(b, 0), v.unsqueeze(2)], form(true, t, false)).squeeze(2)
+  },
+})
+
+/** Σ aᵢbᵢ. */
+export const inner: GeneralOp<null> = /* @__PURE__ */ general('dot', {
+  node: 'DotBackward0',
+  forward: ([a, b], _p, owner) => {
+    const row = {
+      storage: a!.storage,
+      dt: a!.dt,
+      layout: new Layout([1, a!.layout.shape[0]!], [0, a!.layout.strides[0]!], a!.layout.offset),
+    }
+    return withShape(product(row, column(b!), false, false, null, owner), [])
+  },
+  vjp: [vjp([1], (g, c) => c.in(1).mul(g)), vjp([0], (g, c) => c.in(0).mul(g))],
+  jvp: 'multilinear',
+  batch: (b) => matrices.one([inFront(b, 0).unsqueeze(1), inFront(b, 1).unsqueeze(2)], form(true, false, false)).reshape([b.size]),
+})
+
+/** The factors of `addmm`, and whether its second matrix is read transposed. */
+export interface Affine {
+  readonly beta: number
+  readonly alpha: number
+  readonly tb: boolean
+}
+
+const combinations: (Kernel | undefined)[] = []
+const scalings: (Kernel | undefined)[] = []
+
+function combination(dt: DTypeInfo): Kernel {
+  return (combinations[dt.code] ??= kernel(
+    new Program(
+      [
+        input(0)
+          .mul(scalar(0))
+          .add(input(1).mul(scalar(1))),
+      ],
+      [dt.name],
+      [dt.name, dt.name],
+      2,
+      computeType(dt.name),
+    ),
+  ))
+}
+function scaling(dt: DTypeInfo): Kernel {
+  return (scalings[dt.code] ??= kernel(new Program([input(0).mul(scalar(0))], [dt.name], [dt.name], 1, computeType(dt.name))))
+}
+
+/** β·c + α·A·op(B); c broadcasts, and is not read at all if β is 0. */
+export const affine: GeneralOp<Affine> = /* @__PURE__ */ general('addmm', {
+  node: 'AddmmBackward0',
+  forward: ([c, a, b], { beta, alpha, tb }, owner) => {
+    const plain = beta === 1 && alpha === 1
+    const y = product(a!, b!, false, tb, plain ? c! : null, owner)
+    if (plain) return y
+    if (beta !== 0) runInto(combination(y.dt), [y], [y, c!], [alpha, beta])
+    else if (alpha !== 1) runInto(scaling(y.dt), [y], [y], [alpha])
+    return y
+  },
+  vjp: [
+    vjp([], (g, c) => times(g, c.p.beta)),
+    vjp([2], (g, c) => times(matrices.one([g, c.in(2)], form(false, false, !c.p.tb)), c.p.alpha)),
+    vjp([1], (g, c) =>
+      times(
+        c.p.tb ? matrices.one([g, c.in(1)], form(false, true, false)) : matrices.one([c.in(1), g], form(false, true, false)),
+        c.p.alpha,
+      ),
+    ),
+  ],
+  jvp: ([tc, ta, tb], c) => {
+    const { alpha, beta } = c.p
+    const f = form(false, false, c.p.tb)
+    const terms: Tensor[] = []
+    if (ta) terms.push(times(matrices.one([ta, c.in(2)], f), alpha))
+    if (tb) terms.push(times(matrices.one([c.in(1), tb], f), alpha))
+    if (tc) terms.push(times(tc.expand(c.out().shape), beta))
+    return terms.reduce((x, y) => x.add(y))
+  },
+  batch: affineBatch,
+})
+
+const times = (x: Tensor, factor: number): Tensor => (factor === 1 ? x : x.mul(factor))
+
+function affineBatch(b: Batched<Affine>): Tensor {
+  const [c, , m2] = b.x as [Tensor, Tensor, Tensor]
+  const { alpha, beta, tb } = b.p
+  const rows = inFront(b, 1)
+  if (b.dims[0] === -1 && b.dims[2] === -1 && (c.layout.rank < 2 || c.shape[0] === 1)) {
+    const [size, m, k] = rows.shape as [number, number, number]
+    return affine.one([c, rows.reshape([size * m, k]), m2], b.p).reshape([size, m, m2.shape[tb ? 0 : 1]!])
   }
-  if (x.dt !== weight.dt || (bias && bias.dt !== x.dt))
-    throw new DTypeError(
-      `linear: input, weight and bias must have one dtype, got ${x.dtype}, ${weight.dtype}${bias ? ` and ${bias.dtype}` : ''}`,
-      { op: 'linear' },
-    )
-  if (!bias) return x.matmul(weight.t())
-  expectTensor('linear', bias, 'the bias')
-  if (bias.layout.rank !== 1 || bias.shape[0] !== weight.shape[0])
-    throw new ShapeError(`linear: bias of shape ${show(bias.shape)} does not fit ${weight.shape[0]} outputs`, {
-      op: 'linear',
-      shapes: [bias.shape],
-    })
-  if (x.layout.rank === 2) return affine.one([bias, x, weight], null)
-  const rows = numel(x.shape.slice(0, -1))
-  return affine.one([bias, x.reshape([rows, x.shape.at(-1)!]), weight], null).reshape([...x.shape.slice(0, -1), weight.shape[0]!])
+  const y = times(matrices.one([rows, inFront(b, 2)], form(true, false, tb)), alpha)
+  if (beta === 0) return y
+  return y.add(times(b.dims[0] === -1 ? c : aligned(inFront(b, 0), 3), beta))
+}
+
+/** What a composition returned, in another shape. The intermediate can't be reached, so this is no view of it. */
+export const unsafeView: GeneralOp<{ readonly shape: Shape; readonly node: string }> = /* @__PURE__ */ general('unsafeView', {
+  node: ({ node }) => node,
+  forward: (x, { shape }, owner) => {
+    const made = x[0]!.layout.reshape(shape)
+    return made === undefined ? withShape(contiguous(x[0]!, owner) as TensorCore, shape) : new TensorCore(x[0]!.storage, made, x[0]!.dt)
+  },
+  vjp: [vjp([], (g, c) => g.reshape(c.shapeOf(0)))],
+  jvp: 'linear',
+  batch: (b) => inFront(b, 0).reshape([b.size, ...b.p.shape]),
+})
+
+/** The rows of x [..., k] times op(W), as one product. */
+export function rowsTimes(x: Tensor, w: Tensor, tb: boolean): Tensor {
+  const { shape } = x
+  const f = form(false, false, tb)
+  const n = w.shape[tb ? 0 : 1]!
+  if (shape.length === 2) return matrices.one([x, w], f)
+  if (shape.length === 1) return unsafeView.one([matrices.one([x.unsqueeze(0), w], f)], { shape: [n], node: 'SqueezeBackward4' })
+  const lead = shape.slice(0, -1)
+  return unsafeView.one([matrices.one([x.reshape([numel(lead), shape.at(-1)!]), w], f)], {
+    shape: [...lead, n],
+    node: 'UnsafeViewBackward0',
+  })
 }

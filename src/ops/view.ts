@@ -1,13 +1,12 @@
 /** Views: other shapes over the same elements. Every gradient is the inverse view or a scatter into zeros. */
-import { type DTypeInfo, dtypes } from '../dtype.ts'
 import { ArgumentError, IndexError, ShapeError, show } from '../errors.ts'
-import { cloneContiguous, copyInto, fillWith } from '../execute.ts'
+import { cloneContiguous, copyInto, full } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
-import { Storage } from '../memory/storage.ts'
 import { type Batched, type GeneralOp, general, view, vjp } from '../op/general.ts'
 import { checkShape, numel, type Shape, wrapDim, wrapDims } from '../shape.ts'
-import { empty, expectTensor, TensorCore } from '../tensor.ts'
+import { expectTensor, TensorCore } from '../tensor.ts'
+import { stridedBackward } from './geometry.ts'
 
 /** The batch dim in front: then dims of an example are dims + 1 of the value. */
 function front(b: Batched<unknown>): Tensor {
@@ -154,19 +153,14 @@ export function permute(x: Tensor, dims: Shape | number, ...rest: number[]): Ten
 
 const transposeOp: GeneralOp<{ a: number; b: number; t: boolean }> = /* @__PURE__ */ view('transpose', {
   node: ({ t }) => (t ? 'TBackward0' : 'TransposeBackward0'),
-  layout: (l, { a, b }) => l.transpose(a, b),
-  vjp: (g, { p }) => g.transpose(p.a, p.b),
-  batch: (b) => front(b).transpose(b.p.a + 1, b.p.b + 1),
+  layout: (l, { a, b }) => (a === b ? l : l.transpose(a, b)),
+  vjp: (g, { p }) => transposeOp.one([g], p),
+  batch: (b) => transposeOp.one([front(b)], { a: b.p.a + 1, b: b.p.b + 1, t: false }),
 })
 
 /** Two dims exchanged. @see https://docs.pytorch.org/docs/stable/generated/torch.transpose.html */
 export function transpose(x: Tensor, dim0: number, dim1: number): Tensor {
   expectTensor('transpose', x, 'argument 0')
-  if (x.layout.rank === 0) {
-    wrapDim(dim0, 0, 'transpose')
-    wrapDim(dim1, 0, 'transpose')
-    return permuteOp.one([x], { order: [] })
-  }
   return transposeOp.one([x], { a: wrapDim(dim0, x.layout.rank, 'transpose'), b: wrapDim(dim1, x.layout.rank, 'transpose'), t: false })
 }
 
@@ -178,7 +172,7 @@ export function t(x: Tensor): Tensor {
       op: 't',
       shapes: [x.layout.shape],
     })
-  return x.layout.rank < 2 ? permuteOp.one([x], { order: x.layout.rank === 1 ? [0] : [] }) : transposeOp.one([x], { a: 0, b: 1, t: true })
+  return transposeOp.one([x], { a: 0, b: x.layout.rank < 2 ? 0 : 1, t: true })
 }
 
 /** Dims moved to new places, the others keep their order. @see https://docs.pytorch.org/docs/stable/generated/torch.movedim.html */
@@ -198,10 +192,14 @@ export function movedim(x: Tensor, source: number | readonly number[], destinati
   return permuteOp.one([x], { order: order.map((d) => (d < 0 ? rest.shift()! : d)) })
 }
 
-const selectOp: GeneralOp<{ dim: number; index: number }> = /* @__PURE__ */ view('select', {
+interface Select {
+  dim: number
+  index: number
+}
+const selectOp: GeneralOp<Select> = /* @__PURE__ */ view('select', {
   node: 'SelectBackward0',
   layout: (l, { dim, index }) => l.select(dim, index),
-  vjp: (g, c) => intoZeros(g, c.shapeOf(0), (z) => z.select(c.p.dim, c.p.index)),
+  vjp: (g, c) => intoZeros(g, c.shapeOf(0), SELECT, c.p),
   batch: (b) => front(b).select(b.p.dim + 1, b.p.index),
 })
 
@@ -220,11 +218,11 @@ interface Slice {
   length: number
   step: number
 }
+const sliceLayout = (l: Layout, { dim, start, length, step }: Slice): Layout => l.slice(dim, start, length, step)
 const sliceOp: GeneralOp<Slice> = /* @__PURE__ */ view('slice', {
   node: 'SliceBackward0',
-  layout: (l, { dim, start, length, step }) =>
-    new Layout(l.shape.with(dim, length), l.strides.with(dim, l.strides[dim]! * step), l.offset + start * l.strides[dim]!),
-  vjp: (g, c) => intoZeros(g, c.shapeOf(0), (z) => sliceOp.one([z], c.p)),
+  layout: sliceLayout,
+  vjp: (g, c) => intoZeros(g, c.shapeOf(0), SLICE, c.p),
   batch: (b) => sliceOp.one([front(b)], { ...b.p, dim: b.p.dim + 1 }),
 })
 
@@ -264,38 +262,65 @@ export function narrow(x: Tensor, dim: number, start: number, length: number): T
   return sliceOp.one([x], { dim: d, start: from, length, step: 1 })
 }
 
-/** Zeros of `shape` with `g` written where `place` looks. */
-function intoZeros(g: Tensor, shape: Shape, place: (zeros: Tensor) => Tensor): Tensor {
-  return scatterView.one([g], { shape, place: (l, dt) => place(new TensorCore(PLACEHOLDER, l, dt) as Tensor).layout })
+/** A view whose gradient is written into zeros: `shift` gives its parameters with more dims in front. */
+interface Window<P> {
+  readonly node: string
+  readonly op: GeneralOp<P>
+  layout(l: Layout, p: P): Layout
+  shift(p: P, dims: number): P
 }
 
-/** Stands for zeros while only layouts are computed. */
-const PLACEHOLDER: Storage = /* @__PURE__ */ new Storage(0, 0, null)
+const SELECT: Window<Select> = {
+  node: 'SelectBackwardBackward0',
+  op: selectOp,
+  layout: (l, { dim, index }) => l.select(dim, index),
+  shift: (p, k) => ({ ...p, dim: p.dim + k }),
+}
+const SLICE: Window<Slice> = {
+  node: 'SliceBackwardBackward0',
+  op: sliceOp,
+  layout: sliceLayout,
+  shift: (p, k) => ({ ...p, dim: p.dim + k }),
+}
+
+/** Zeros of `shape` with `g` written where the view looks. */
+function intoZeros<P>(g: Tensor, shape: Shape, view: Window<P>, p: P): Tensor {
+  return scatterView.one([g], {
+    shape,
+    node: view.node,
+    place: (l, k) => view.layout(l, view.shift(p, k)),
+    view: (t, k) => view.op.one([t], view.shift(p, k)),
+    batches: 0,
+  })
+}
+
+interface Scattered {
+  readonly shape: Shape
+  readonly node: string
+  /** Where the view looks, in an array with `batches` dims more in front. */
+  place(l: Layout, batches: number): Layout
+  view(t: Tensor, batches: number): Tensor
+  readonly batches: number
+}
 
 /** The transpose of a view: the gradient written into zeros. */
-const scatterView: GeneralOp<{ shape: Shape; place: (l: Layout, dt: DTypeInfo) => Layout }> = /* @__PURE__ */ general('scatterView', {
-  node: 'ViewScatterBackward0',
-  forward: (x, { shape, place }, owner) => {
-    const out = empty(Layout.of(shape), x[0]!.dt, owner)
-    fillWith(out, 0)
-    copyInto({ storage: out.storage, dt: out.dt, layout: place(out.layout, out.dt) }, x[0]!)
+const scatterView: GeneralOp<Scattered> = /* @__PURE__ */ general('scatterView', {
+  node: ({ node }) => node,
+  forward: (x, p, owner) => {
+    const out = full(p.shape, 0, x[0]!.dt, owner)
+    copyInto({ storage: out.storage, dt: out.dt, layout: p.place(out.layout, p.batches) }, x[0]!)
     return out
   },
-  vjp: [vjp([], (g, { p }) => asStridedOf(g, p.place))],
+  vjp: [vjp([], (g, { p }) => p.view(g, p.batches))],
   jvp: 'linear',
+  batch: (b) => scatterView.one([front(b)], { ...b.p, shape: [b.size, ...b.p.shape], batches: b.p.batches + 1 }),
 })
 
-function asStridedOf(g: Tensor, place: (l: Layout, dt: DTypeInfo) => Layout): Tensor {
-  const whole = g.contiguous()
-  const at = place(Layout.of(whole.layout.shape), dtypes.float32)
-  return asStrided(whole, at.shape, at.strides, at.offset + whole.layout.offset)
-}
-
-const squeezeOp: GeneralOp<{ dims: number[]; all: boolean }> = /* @__PURE__ */ view('squeeze', {
-  node: ({ all, dims }) => (all ? 'SqueezeBackward0' : dims.length === 1 ? 'SqueezeBackward1' : 'SqueezeBackward2'),
+const squeezeOp: GeneralOp<{ dims: number[]; kind: number }> = /* @__PURE__ */ view('squeeze', {
+  node: ({ kind }) => `SqueezeBackward${kind}`,
   layout: (l, { dims }) => l.squeeze(dims),
   vjp: (g, c) => g.reshape(c.shapeOf(0)),
-  batch: (b) => squeezeOp.one([front(b)], { dims: b.p.dims.map((d) => d + 1), all: false }),
+  batch: (b) => squeezeOp.one([front(b)], { dims: b.p.dims.map((d) => d + 1), kind: 2 }),
 })
 
 /** Without its size-1 dims, or without those named. @see https://docs.pytorch.org/docs/stable/generated/torch.squeeze.html */
@@ -303,7 +328,7 @@ export function squeeze(x: Tensor, dim?: number | readonly number[]): Tensor {
   expectTensor('squeeze', x, 'argument 0')
   return squeezeOp.one([x], {
     dims: dim === undefined ? x.layout.shape.map((_, i) => i) : wrapDims(dim, x.layout.rank, 'squeeze'),
-    all: dim === undefined,
+    kind: dim === undefined ? 0 : typeof dim === 'number' ? 1 : 2,
   })
 }
 
@@ -328,9 +353,16 @@ interface Diagonal {
 const diagonalOp: GeneralOp<Diagonal> = /* @__PURE__ */ view('diagonal', {
   node: 'DiagonalBackward0',
   layout: (l, { offset, dim1, dim2 }) => l.diagonal(offset, dim1, dim2),
-  vjp: (g, c) => intoZeros(g, c.shapeOf(0), (z) => diagonalOp.one([z], c.p)),
+  vjp: (g, c) => intoZeros(g, c.shapeOf(0), DIAGONAL, c.p),
   batch: (b) => diagonalOp.one([front(b)], { offset: b.p.offset, dim1: b.p.dim1 + 1, dim2: b.p.dim2 + 1 }),
 })
+
+const DIAGONAL: Window<Diagonal> = {
+  node: 'DiagonalBackwardBackward0',
+  op: diagonalOp,
+  layout: (l, { offset, dim1, dim2 }) => l.diagonal(offset, dim1, dim2),
+  shift: (p, k) => ({ ...p, dim1: p.dim1 + k, dim2: p.dim2 + k }),
+}
 
 /** The diagonal of two dims, as a new last dim. @see https://docs.pytorch.org/docs/stable/generated/torch.diagonal.html */
 export function diagonal(x: Tensor, options: { offset?: number; dim1?: number; dim2?: number } = {}): Tensor {
@@ -349,21 +381,13 @@ interface Unfold {
 const unfoldOp: GeneralOp<Unfold> = /* @__PURE__ */ view('unfold', {
   node: 'UnfoldBackward0',
   layout: (l, { dim, size, step }) => l.unfold(dim, size, step),
-  vjp: (g, c) => unfoldBackward(g, c.shapeOf(0), c.p),
+  // Windows add up where they overlap.
+  vjp: (g, c) => {
+    const base = Layout.of(c.shapeOf(0))
+    return stridedBackward.one([g], { node: 'UnfoldBackwardBackward0', base, window: base.unfold(c.p.dim, c.p.size, c.p.step) })
+  },
   batch: (b) => unfoldOp.one([front(b)], { ...b.p, dim: b.p.dim + 1 }),
 })
-
-/** Windows add up where they overlap: one window position at a time, each a slice without overlaps. */
-function unfoldBackward(g: Tensor, shape: Shape, { dim, size, step }: Unfold): Tensor {
-  const windows = g.layout.shape[dim]!
-  let sum: Tensor | undefined
-  for (let k = 0; k < size; k++) {
-    const part = g.select(-1, k)
-    const term = intoZeros(part, shape, (z) => sliceOp.one([z], { dim, start: k, length: windows, step }))
-    sum = sum === undefined ? term : sum.add(term)
-  }
-  return sum ?? intoZeros(g, shape, (z) => unfoldOp.one([z], { dim, size, step }))
-}
 
 /** Windows of `size` elements every `step` along `dim`, the window as a new last dim. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.unfold.html */
 export function unfold(x: Tensor, dim: number, size: number, step: number): Tensor {
@@ -381,55 +405,4 @@ export function flatten(x: Tensor, startDim = 0, endDim = -1): Tensor {
   if (from > to)
     throw new ArgumentError(`flatten: has invalid args: startDim cannot come after endDim (${startDim}, ${endDim})`, { op: 'flatten' })
   return from === to ? x : reshape(x, [...shape.slice(0, from), numel(shape.slice(from, to + 1)), ...shape.slice(to + 1)])
-}
-
-interface Strided {
-  shape: Shape
-  strides: readonly number[]
-  offset: number
-}
-const asStridedOp: GeneralOp<Strided> = /* @__PURE__ */ view('asStrided', {
-  node: 'AsStridedBackward0',
-  layout: (_l, { shape, strides, offset }) => new Layout(shape, strides, offset),
-  vjp: (g, c) => intoZeros(g, c.shapeOf(0), (z) => asStridedOp.one([z], c.p)),
-})
-
-/**
- * Any window of the elements, by strides and offset (in elements of a row-major x).
- * Errors: IndexError when it would leave the storage.
- * @see https://docs.pytorch.org/docs/stable/generated/torch.as_strided.html
- */
-export function asStrided(x: Tensor, shape: Shape, strides: readonly number[], offset?: number): Tensor {
-  expectTensor('asStrided', x, 'argument 0')
-  checkShape(shape, 'asStrided')
-  const layout = new Layout(shape, strides, offset ?? x.layout.offset)
-  const elements = Math.floor(x.storage.bytes / x.dt.bytes)
-  if (layout.offset < 0 || strides.some((s) => s < 0) || layout.end > elements) {
-    throw new IndexError(
-      `asStrided: shape ${show(shape)}, strides ${show(strides)} and offset ${layout.offset} leave the ${elements} elements of the storage`,
-      { op: 'asStrided', shapes: [shape] },
-    )
-  }
-  return asStridedOp.one([x], { shape, strides, offset: layout.offset })
-}
-
-const stridedScatter: GeneralOp<Strided> = /* @__PURE__ */ general('asStridedScatter', {
-  node: 'AsStridedScatterBackward0',
-  forward: (x, { shape, strides, offset }, owner) => {
-    const out = cloneContiguous(x[0]!, owner)
-    copyInto({ storage: out.storage, dt: out.dt, layout: new Layout(shape, strides, offset) }, x[1]!)
-    return out
-  },
-  vjp: [
-    vjp([], (g, { p }) => stridedScatter.one([g, asStridedOf(g, () => new Layout(p.shape, p.strides, p.offset)).mul(0)], p)),
-    vjp([], (g, { p }) => asStridedOf(g, () => new Layout(p.shape, p.strides, p.offset))),
-  ],
-  jvp: 'linear',
-})
-
-/** A row-major copy of x with a window of it replaced by `src`. @see https://docs.pytorch.org/docs/stable/generated/torch.as_strided_scatter.html */
-export function asStridedScatter(x: Tensor, src: Tensor, shape: Shape, strides: readonly number[], offset = 0): Tensor {
-  expectTensor('asStridedScatter', x, 'argument 0')
-  expectTensor('asStridedScatter', src, 'argument 1')
-  return stridedScatter.one([x, src], { shape, strides, offset })
 }

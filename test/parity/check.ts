@@ -62,9 +62,9 @@ export const tolerances: Readonly<Record<'elementwise' | 'sum' | 'derivative', R
 const EXACT: Tolerance = { rtol: 0, atol: 0, scaled: false }
 const ELEMENTWISE: ReadonlySet<string> = new Set(['unary', 'binary', 'ternary', 'comparison'])
 
-/** Calls that say no to a layout, as torch does: `view` needs strides that fit the new shape. */
+/** Calls that say no to a layout, as torch does: `view` needs strides that fit the new shape; `asStrided` sees the storage. */
 const refuses = (c: Case, layout: LayoutName): boolean =>
-  (c.op === 'view' || c.via?.[0] === 'view') && (layout === 'strided' || layout === 'expanded')
+  c.op === 'asStrided' || ((c.op === 'view' || c.via?.[0] === 'view') && (layout === 'strided' || layout === 'expanded'))
 /** The first argument isn't what the method is called on. */
 const NO_METHOD: ReadonlySet<string> = new Set(['where', 'embedding', 'einsum', 'cat', 'stack'])
 

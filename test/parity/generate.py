@@ -170,6 +170,7 @@ long = lambda t: t.long() if isinstance(t, torch.Tensor) and t.dtype == torch.in
 FUNCTIONS = {
     'slice': ('aten.slice', lambda x, *a: torch.ops.aten.slice.Tensor(x, *a)),
     'index': ('Tensor.__getitem__', _index),
+    'indexPut': ('torch.index_put', lambda x, i, v, accumulate=False: torch.ops.aten.index_put(x, [long(t) for t in i], v, accumulate)),
     'gather': ('torch.gather', lambda x, d, i: torch.gather(x, d, long(i))),
     'scatter': ('torch.scatter', lambda x, d, i, s: torch.scatter(x, d, long(i), s)),
     'scatterAdd': ('torch.scatter_add', lambda x, d, i, s: torch.scatter_add(x, d, long(i), s)),

@@ -42,17 +42,13 @@ export function maxPool2dKernel(memory: LinearMemory, dtype: DType): MaxPoolKern
           const xEnd = Math.min(w, x0 + (kw - 1) * dw + 1)
           let best = lowest
           let at = -1
-          search: for (let y = yFrom; y < yEnd; y += dh) {
+          for (let y = yFrom; y < yEnd; y += dh) {
             for (let x = xFrom; x < xEnd; x += dw) {
               const v = view[image + y * w + x]!
-              if (v > best || at < 0) {
+              // Nothing is larger than a NaN but the next one, as in torch.
+              if (v > best || at < 0 || Number.isNaN(v)) {
                 best = v
                 at = y * w + x
-              }
-              if (Number.isNaN(v)) {
-                best = v
-                at = y * w + x
-                break search
               }
             }
           }

@@ -1,0 +1,80 @@
+/** Random numbers in place, and draws with given probabilities. */
+import type { DTypeInfo } from '../dtype.ts'
+import { DTypeError, UnsupportedError } from '../errors.ts'
+import { copyInto } from '../execute.ts'
+import type { Tensor } from '../fluent.ts'
+import { Layout } from '../layout.ts'
+import { type GeneralOp, general, vjp } from '../op/general.ts'
+import { defaultGenerator, type Generator } from '../random.ts'
+import { dataView, empty, expectTensor, readAll } from '../tensor.ts'
+import { overwrite } from './copying.ts'
+
+/** Options of random operations. */
+export interface GeneratorOption {
+  /** Default: the one that `manualSeed` seeds. */
+  readonly generator?: Generator
+}
+
+function floats(op: string, dt: DTypeInfo): void {
+  if (!dt.floating) throw new DTypeError(`${op}: only float32 and float64 are supported, got ${dt.name}`, { op, dtypes: [dt.name] })
+}
+
+function fillWithDraws(op: string, node: string, x: Tensor, draw: (out: Float32Array | Float64Array) => void): Tensor {
+  expectTensor(op, x, 'argument 0')
+  return overwrite(op, node, x, null, () => {
+    if (x.layout.contiguous) {
+      draw(dataView(x).subarray(x.layout.offset, x.layout.offset + x.layout.numel) as Float32Array)
+      return
+    }
+    const drawn = empty(Layout.of(x.shape), x.dt, null)
+    draw(dataView(drawn).subarray(drawn.layout.offset, drawn.layout.offset + drawn.layout.numel) as Float32Array)
+    copyInto(x, drawn)
+  })
+}
+
+/** x overwritten by uniform numbers in [from, to). @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.uniform_.html */
+export function uniform_(x: Tensor, from = 0, to = 1, options: GeneratorOption = {}): Tensor {
+  floats('uniform_', x.dt)
+  return fillWithDraws('uniform_', 'UniformBackward0', x, (out) => (options.generator ?? defaultGenerator).uniform(out, from, to))
+}
+
+/** x overwritten by normal numbers. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.normal_.html */
+export function normal_(x: Tensor, mean = 0, std = 1, options: GeneratorOption = {}): Tensor {
+  floats('normal_', x.dt)
+  return fillWithDraws('normal_', 'NormalBackward0', x, (out) => (options.generator ?? defaultGenerator).normal(out, mean, std))
+}
+
+/** x overwritten by ones, with probability p, and zeros. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.bernoulli_.html */
+export function bernoulli_(x: Tensor, p = 0.5, options: GeneratorOption = {}): Tensor {
+  return fillWithDraws('bernoulli_', 'BernoulliBackward0', x, (out) => (options.generator ?? defaultGenerator).bernoulli(out, p))
+}
+
+const bernoulliOp: GeneralOp<{ readonly generator: Generator }> = /* @__PURE__ */ general('bernoulli', {
+  node: 'BernoulliBackward0',
+  forward: (x, { generator }, owner) => {
+    const t = x[0]!
+    const p = readAll(t)
+    const out = empty(Layout.of(t.layout.shape), t.dt, owner)
+    generator.bernoulli(dataView(out).subarray(out.layout.offset, out.layout.offset + out.layout.numel), p)
+    return out
+  },
+  // A draw is constant almost everywhere.
+  vjp: [vjp([], (g) => g.zerosLike())],
+  jvp: (t) => t[0]!.zerosLike(),
+  batch: () => {
+    throw new UnsupportedError('bernoulli: vmap: called random operation while in randomness error mode; draw outside of vmap', {
+      op: 'bernoulli',
+    })
+  },
+})
+
+/**
+ * Draws of 0 and 1, each 1 with the probability that stands in x.
+ * Errors: ArgumentError for a probability outside [0, 1], DTypeError for integers.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.bernoulli.html
+ */
+export function bernoulli(x: Tensor, options: GeneratorOption = {}): Tensor {
+  expectTensor('bernoulli', x, 'argument 0')
+  floats('bernoulli', x.dt)
+  return bernoulliOp.one([x], { generator: options.generator ?? defaultGenerator })
+}
