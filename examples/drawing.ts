@@ -1,5 +1,5 @@
 /** Draws the graph of the first example, with what its nodes saved and the gradients that came back, to out/graph.svg. */
-import { writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { layout as arrange, Graph as DagreGraph } from '@dagrejs/dagre'
 import * as torch from '../src/index.ts'
 import { type Graph, type GraphValue, graphOf, type Layout, toDot, toSvg, watchGradients } from '../src/viz/index.ts'
@@ -51,6 +51,7 @@ export async function draw(folder: string): Promise<void> {
     ]),
   )
   for (const { from, to, input } of graph.edges) console.log(`${name.get(from)} → input ${input} of ${name.get(to)}`)
+  await mkdir(folder, { recursive: true })
   await writeFile(`${folder}/graph.svg`, toSvg(graph, layoutWithDagre))
   await writeFile(`${folder}/graph.dot`, toDot(graph))
   console.log(`picture: ${folder}/graph.svg (and graph.dot for Graphviz)`)
