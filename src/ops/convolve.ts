@@ -43,7 +43,7 @@ interface Stack {
   readonly column: number
 }
 
-/** C = A·B for each image and group; `total`: C is the sum over images, to which the first image adds if `accumulate`. */
+/** The sizes of matrices C [m, n] = A [m, k]·B [k, n], one for each image and group. */
 interface Products {
   readonly dt: DTypeInfo
   readonly m: number
@@ -53,6 +53,7 @@ interface Products {
   readonly work: number
 }
 
+/** C = A·B, or C += A·B if `accumulate`. A stack C with no step from image to image becomes the sum over images. */
 function multiply(p: Products, images: number, a: Stack, b: Stack, c: Stack, accumulate: boolean): void {
   const gemm = backend().matmul(p.dt.name)
   const { m, n, k, groups, work } = p

@@ -77,7 +77,26 @@ function pooling(op: string, x: Tensor, size: PairOption, options: MaxPoolOption
       { op, shapes: [shape] },
     )
   }
-  return { kernel, stride, padding, dilation, image, map }
+  const p = { kernel, stride, padding, dilation, image, map }
+  refuseEmptyWindows(op, p)
+  return p
+}
+
+/** Dilated windows at the edge of a padded image may hold none of its elements: then no maximum exists, and no gradient. */
+function refuseEmptyWindows(op: string, p: Windows): void {
+  for (const d of [0, 1] as const) {
+    const [size, k, step, dilation, pad] = [p.image[d], p.kernel[d], p.stride[d], p.dilation[d], p.padding[d]]
+    if (dilation === 1 || pad === 0) continue
+    for (let i = 0; i < p.map[d]; i++) {
+      const start = i * step - pad
+      const entered = start < 0 ? start + Math.ceil(-start / dilation) * dilation : start
+      if (entered < size && entered <= start + (k - 1) * dilation) continue
+      throw new ArgumentError(
+        `${op}: with dilation ${dilation} and padding ${pad}, window ${i} holds no element of a dim of size ${size}; use less padding`,
+        { op },
+      )
+    }
+  }
 }
 
 const lead = (x: TensorCore): Shape => x.layout.shape.slice(0, -2)

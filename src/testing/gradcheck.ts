@@ -1,6 +1,6 @@
 /** `gradcheck` and `gradgradcheck`: analytical gradients against finite differences. */
 import { grad } from '../autograd/grad.ts'
-import { noGrad } from '../autograd/modes.ts'
+import { enableGrad, noGrad } from '../autograd/modes.ts'
 import { tensor } from '../creation.ts'
 import { ArgumentError, AutogradError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
@@ -174,17 +174,19 @@ export function gradgradcheck(
         ? [gradOutputs as Tensor]
         : [...(gradOutputs as readonly Tensor[])]
   const count = all.length
-  const first = (...args: Tensor[]): Tensor[] => {
-    const ins = args.slice(0, count)
-    const given = args.slice(count)
-    const ys = outputsOf(f, ins)
-    const live = ys.map((y, i) => [y, given[i]!] as const).filter(([y]) => y.requiresGrad)
-    const made = grad(
-      live.map(([y]) => y),
-      differentiable(ins),
-      { gradOutputs: live.map(([, g]) => g), createGraph: true, allowUnused: true },
-    ) as (Tensor | null)[]
-    return made.filter((g) => g !== null)
-  }
+  // The gradient is the function under test, so it is taken also where that is evaluated without recording.
+  const first = (...args: Tensor[]): Tensor[] =>
+    enableGrad(() => {
+      const ins = args.slice(0, count)
+      const given = args.slice(count)
+      const ys = outputsOf(f, ins)
+      const live = ys.map((y, i) => [y, given[i]!] as const).filter(([y]) => y.requiresGrad)
+      const made = grad(
+        live.map(([y]) => y),
+        differentiable(ins),
+        { gradOutputs: live.map(([, g]) => g), createGraph: true, allowUnused: true },
+      ) as (Tensor | null)[]
+      return made.filter((g) => g !== null)
+    })
   return gradcheck(first, [...all, ...vs], options)
 }
