@@ -1,6 +1,14 @@
 /** `nn.functional`: layers as plain functions. */
 export { relu, sigmoid } from '../ops/activation.ts'
 export { pad } from '../ops/arranging.ts'
+export {
+  type ConvolutionOptions,
+  type ConvolutionTransposeOptions,
+  conv1d,
+  conv2d,
+  convTranspose1d,
+  convTranspose2d,
+} from '../ops/convolution.ts'
 export { dropout } from '../ops/dropout.ts'
 export { type EmbeddingOptions, embedding } from '../ops/embedding.ts'
 export { elu, gelu, hardtanh, leakyRelu, logSigmoid, silu, softplus } from '../ops/functional.ts'
@@ -18,5 +26,16 @@ export {
   smoothL1Loss,
 } from '../ops/loss.ts'
 export { batchNorm, layerNorm } from '../ops/normalization.ts'
+export {
+  type AvgPoolOptions,
+  adaptiveAvgPool2d,
+  avgPool1d,
+  avgPool2d,
+  type MaxPooled,
+  type MaxPoolOptions,
+  maxPool1d,
+  maxPool2d,
+  maxPool2dWithIndices,
+} from '../ops/pooling.ts'
 export { logSoftmax, softmax } from '../ops/softmax.ts'
 export { tanh } from '../ops/trigonometric.ts'
