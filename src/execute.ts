@@ -183,6 +183,39 @@ export function runInto(k: Kernel, outs: readonly ArrayLike[], ins: readonly Arr
   strided(k, outs, ins, s)
 }
 
+/** Room for the arguments of one kernel call: the length, operands, scalars. */
+const call = new Float64Array(24)
+
+/**
+ * Runs a kernel over contiguous arrays of one size (outputs, then inputs; the first scalars of `s`) without making garbage:
+ * for passes over many small arrays, where the call is what costs. Returns false, and does nothing, for anything else.
+ */
+export function runFlat(k: Kernel, operands: readonly ArrayLike[], s: Float64Array): boolean {
+  const count = operands.length
+  const scalars = k.program.scalars
+  if (1 + count + scalars > call.length) return false
+  const n = operands[0]!.layout.numel
+  call[0] = n
+  for (let i = 0; i < count; i++) {
+    const { layout, storage, dt } = operands[i]!
+    if (!layout.contiguous || layout.numel !== n || storage.ptr < 0) return false
+    call[i + 1] = storage.ptr + layout.offset * dt.bytes
+  }
+  for (let i = 0; i < scalars; i++) call[count + 1 + i] = s[i]!
+  if (n > 0) callFlat(k.flat(0), call)
+  return true
+}
+
+/** Spreading an array into a call costs five times what naming the arguments does; functions ignore those too many. */
+function callFlat(fn: FlatKernel, a: Float64Array): void {
+  // biome-ignore format: one row of eight is easier to count
+  fn(
+    a[0]!, a[1]!, a[2]!, a[3]!, a[4]!, a[5]!, a[6]!, a[7]!,
+    a[8]!, a[9]!, a[10]!, a[11]!, a[12]!, a[13]!, a[14]!, a[15]!,
+    a[16]!, a[17]!, a[18]!, a[19]!, a[20]!, a[21]!, a[22]!, a[23]!,
+  )
+}
+
 function sameStrides(a: Layout, b: Layout): boolean {
   if (a === b || (a.contiguous && b.contiguous)) return true
   for (let i = 0; i < a.rank; i++) if (a.shape[i] !== 1 && a.strides[i] !== b.strides[i]) return false

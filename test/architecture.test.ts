@@ -55,6 +55,7 @@ const GRANTS: readonly (readonly [string, string, string])[] = [
   ['testing/*', 'tensor', 'checks recognise tensors'],
   ['nn/*', 'autograd/*', 'gradients are cleared and clipped without being shown'],
   ['nn/*', 'ops/*', 'functional re-exports operations'],
+  ['data/*', 'ops/*', 'examples are stacked into batches'],
   ['nn/*', 'tensor', 'parameters live in persistent memory'],
   ['nn/*', 'execute', 'parameters are copied into persistent memory'],
   ['nn/*', 'layout', 'parameters live in persistent memory'],
@@ -216,7 +217,7 @@ describe('imports', () => {
       ['ops/matmul', 'nn/linear'],
       ['backend/wasm/render', 'backend/reference/views'],
       ['backend/wasm/render', 'tensor'],
-      ['data/loader', 'ops/matmul'],
+      ['io/tensors', 'ops/matmul'],
       ['data/loader', 'tensor'],
       ['fluent', 'index'],
     ] as const

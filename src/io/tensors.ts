@@ -4,7 +4,13 @@ import { arrayType, dtypes } from '../dtype.ts'
 import type { Tensor } from '../fluent.ts'
 import { decodeSafetensors, encodeSafetensors } from './safetensors.ts'
 
-/** The bytes of a safetensors file with these tensors. @see https://huggingface.co/docs/safetensors */
+/**
+ * The bytes of a safetensors file with these tensors: what PyTorch, numpy and others read. Writing them is the caller's.
+ * Errors: SafetensorsError for names or metadata the format doesn't allow.
+ * @example
+ * await writeFile('model.safetensors', io.saveSafetensors(model.stateDict({ snakeCase: true })))
+ * @see https://huggingface.co/docs/safetensors
+ */
 export function saveSafetensors(tensors: Readonly<Record<string, Tensor>>, metadata?: Record<string, string>): Uint8Array {
   const entries = Object.entries(tensors).map(([name, t]) => {
     const values = t.detach().toTypedArray()
@@ -13,7 +19,12 @@ export function saveSafetensors(tensors: Readonly<Record<string, Tensor>>, metad
   return encodeSafetensors(entries, metadata)
 }
 
-/** The tensors of a safetensors file. Errors: SafetensorsError for a damaged one. */
+/**
+ * The tensors of a safetensors file by name. Errors: SafetensorsError for a damaged one, or for dtypes there is no tensor of.
+ * @example
+ * model.loadStateDict(io.loadSafetensors(await readFile('model.safetensors')))
+ * @see https://huggingface.co/docs/safetensors
+ */
 export function loadSafetensors(bytes: Uint8Array): Record<string, Tensor> {
   return Object.fromEntries(
     decodeSafetensors(bytes).entries.map(({ name, dtype, shape, data }) => {

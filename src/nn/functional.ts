@@ -39,3 +39,4 @@ export {
 } from '../ops/pooling.ts'
 export { logSoftmax, softmax } from '../ops/softmax.ts'
 export { tanh } from '../ops/trigonometric.ts'
+export { type AttentionOptions, scaledDotProductAttention } from './attend.ts'

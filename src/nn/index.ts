@@ -1,22 +1,55 @@
-/** `gradtape/nn`: modules, layers and losses. */
-export { clipGradNorm_, clipGradValue_ } from './clip.ts'
-export * as functional from './functional.ts'
+/** `gradtape/nn`: modules, layers, losses, first values of parameters. */
 export {
-  BatchNorm,
-  CrossEntropyLoss,
   Dropout,
-  Embedding,
-  Flatten,
+  ELU,
   GELU,
-  Identity,
-  LayerNorm,
-  Linear,
-  MSELoss,
+  Hardtanh,
+  LeakyReLU,
+  LogSigmoid,
+  LogSoftmax,
   ReLU,
-  Sequential,
   Sigmoid,
   SiLU,
+  Softmax,
+  Softplus,
   Tanh,
-} from './layers.ts'
-export { type LoadReport, Module, type StateDict } from './module.ts'
-export { buffer, Parameter, parameter } from './parameter.ts'
+} from './activation.ts'
+export { type AttendOptions, MultiheadAttention, type MultiheadAttentionOptions } from './attention.ts'
+export * as utils from './collection.ts'
+export { ModuleDict, ModuleList, ParameterList, Sequential } from './container.ts'
+export { Conv1d, Conv2d, type ConvOptions } from './convolution.ts'
+export * as functional from './functional.ts'
+export * as init from './init.ts'
+export {
+  type BiasOptions,
+  Embedding,
+  type EmbeddingLayerOptions,
+  Flatten,
+  Identity,
+  type LayerOptions,
+  Linear,
+  Unflatten,
+} from './linear.ts'
+export {
+  BCEWithLogitsLoss,
+  type BCEWithLogitsLossOptions,
+  CrossEntropyLoss,
+  HuberLoss,
+  L1Loss,
+  MSELoss,
+  NLLLoss,
+  type NLLLossOptions,
+  SmoothL1Loss,
+} from './loss.ts'
+export {
+  type AnyModule,
+  type LoadReport,
+  Module,
+  type ModuleHookHandle,
+  type NamedOptions,
+  type StateDict,
+  type StateDictOptions,
+} from './module.ts'
+export { BatchNorm1d, BatchNorm2d, type BatchNormLayerOptions, LayerNorm, type LayerNormLayerOptions } from './normalization.ts'
+export { Buffer, type BufferOptions, isBuffer, isParameter, Parameter } from './parameter.ts'
+export { AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d } from './pooling.ts'

@@ -1,10 +1,6 @@
-/** Adam and AdamW. */
-import { input, Program, scalar } from '../backend/scalar.ts'
-import { ArgumentError } from '../errors.ts'
-import { type Kernel, kernel } from '../execute.ts'
-import type { Tensor } from '../fluent.ts'
-import type { TensorCore } from '../tensor.ts'
-import { checkRate, Optimizer, type ParamGroup, type Params } from './optimizer.ts'
+/** Adam and AdamW: steps scaled by running averages of the gradient and of its square. */
+import { FusedOptimizer, type StepRule } from './fused.ts'
+import { checkBetas, checkRate, type Params } from './optimizer.ts'
 
 /** Hyper-parameters of `Adam` and `AdamW`. */
 export interface AdamOptions {
@@ -12,89 +8,93 @@ export interface AdamOptions {
   lr: number
   /** Decay rates of the two averages. Default [0.9, 0.999]. */
   betas: readonly [number, number]
+  /** Added to the denominator. Default 1e-8. */
   eps: number
+  /** `Adam` adds this share of the parameter to its gradient (default 0); `AdamW` shrinks the parameter by lr times it (default 0.01). */
   weightDecay: number
+  /** Divides by the largest average of squares so far. */
   amsgrad: boolean
+  /** Climbs instead of descending. */
   maximize: boolean
 }
 
-const kernels = new Map<string, Kernel>()
+const DECAY = 1
+const AMSGRAD = 2
+const MAXIMIZE = 4
+const DECOUPLED = 8
 
 /**
- * m ← m + (1 − β₁)(g − m), v ← β₂v + (1 − β₂)g², p ← p·shrink − rate·m/(√v/√(1 − β₂ᵗ) + eps); with AMSGrad √ of the largest v.
- * Scalars: sign, decay into g, shrink, 1 − β₁, β₂, 1 − β₂, rate, √(1 − β₂ᵗ), eps.
+ * m ← m + (1 − β₁)(g − m), v ← β₂v + (1 − β₂)g², p ← p − lr/(1 − β₁ᵗ) · m/(√v/√(1 − β₂ᵗ) + eps); with AMSGrad √ of the
+ * largest v. Errors: ArgumentError for impossible hyper-parameters.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.Adam.html
  */
-function stepKernel(dtype: 'float32' | 'float64', amsgrad: boolean): Kernel {
-  const key = `${dtype}:${amsgrad}`
-  let hit = kernels.get(key)
-  if (hit === undefined) {
-    const p = input(0)
-    const g = input(1)
-      .mul(scalar(0))
-      .add(p.mul(scalar(1)))
-    const m = input(2).add(g.sub(input(2)).mul(scalar(3)))
-    const v = input(3)
-      .mul(scalar(4))
-      .add(g.mul(g).mul(scalar(5)))
-    const top = amsgrad ? input(4).maximum(v) : v
-    const next = p.mul(scalar(2)).sub(m.mul(scalar(6)).div(top.sqrt().div(scalar(7)).add(scalar(8))))
-    const outputs = amsgrad ? [next, m, v, top] : [next, m, v]
-    hit = kernel(
-      new Program(
-        outputs,
-        outputs.map(() => dtype),
-        new Array(outputs.length + 1).fill(dtype),
-        9,
-        dtype,
-      ),
-    )
-    kernels.set(key, hit)
-  }
-  return hit
-}
-
-/** @see https://docs.pytorch.org/docs/stable/generated/torch.optim.Adam.html */
-export class Adam extends Optimizer<AdamOptions> {
-  /** Does weight decay act on the parameter itself (AdamW) instead of the gradient? */
-  protected readonly decoupled: boolean = false
-
+export class Adam extends FusedOptimizer<AdamOptions> {
   constructor(params: Params<AdamOptions>, options: Partial<AdamOptions> = {}) {
     super(params, { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, amsgrad: false, maximize: false, ...options })
   }
+
   protected check(o: AdamOptions): void {
     checkRate('learning rate', o.lr)
     checkRate('epsilon value', o.eps)
+    checkBetas(o.betas)
     checkRate('weight_decay value', o.weightDecay)
-    o.betas.forEach((b, i) => {
-      if (!(b >= 0 && b < 1)) throw new ArgumentError(`Invalid beta parameter at index ${i}: ${b}`)
-    })
   }
-  protected update(p: Tensor, g: TensorCore, o: ParamGroup<AdamOptions>): void {
-    const s = this.stateOf(p, o.amsgrad ? ['expAvg', 'expAvgSq', 'maxExpAvgSq'] : ['expAvg', 'expAvgSq'])
-    const t = ++s.step
-    const [b1, b2] = o.betas
-    const decay = this.decoupled ? 0 : o.weightDecay
-    const shrink = this.decoupled ? 1 - o.lr * o.weightDecay : 1
-    const { expAvg, expAvgSq, maxExpAvgSq } = s.tensors
-    const state = o.amsgrad ? [expAvg!, expAvgSq!, maxExpAvgSq!] : [expAvg!, expAvgSq!]
-    this.pass(stepKernel(p.dt.name as 'float32', o.amsgrad), p, g, state, [
-      o.maximize ? -1 : 1,
-      decay,
-      shrink,
-      1 - b1,
-      b2,
-      1 - b2,
-      o.lr / (1 - b1 ** t),
-      Math.sqrt(1 - b2 ** t),
-      o.eps,
-    ])
+
+  protected variant(o: AdamOptions): number {
+    return (o.weightDecay === 0 ? 0 : DECAY) | (o.amsgrad ? AMSGRAD : 0) | (o.maximize ? MAXIMIZE : 0)
+  }
+
+  protected rule(variant: number): StepRule {
+    return {
+      state: (variant & AMSGRAD) === 0 ? ['expAvg', 'expAvgSq'] : ['expAvg', 'expAvgSq', 'maxExpAvgSq'],
+      scalars: 7,
+      next: (param, gradient, [m0, v0, top0], [decay, gain1, beta2, gain2, rate, correction, eps]) => {
+        const signed = (variant & MAXIMIZE) === 0 ? gradient : gradient.neg()
+        const decays = (variant & DECAY) !== 0
+        const decoupled = (variant & DECOUPLED) !== 0
+        const p = decays && decoupled ? param.mul(decay!) : param
+        const g = decays && !decoupled ? signed.add(p.mul(decay!)) : signed
+        const m = m0!.add(g.sub(m0!).mul(gain1!))
+        const v = v0!.mul(beta2!).add(g.mul(g).mul(gain2!))
+        const top = top0 === undefined ? v : top0.maximum(v)
+        const next = p.sub(m.mul(rate!).div(top.sqrt().mul(correction!).add(eps!)))
+        return top0 === undefined ? [next, m, v] : [next, m, v, top]
+      },
+    }
+  }
+
+  protected numbersOf(o: AdamOptions, step: number, _fresh: boolean, out: Float64Array): void {
+    const [beta1, beta2] = o.betas
+    out[0] = this.decayOf(o)
+    out[1] = 1 - beta1
+    out[2] = beta2
+    out[3] = 1 - beta2
+    out[4] = o.lr / (1 - beta1 ** step)
+    // A factor instead of torch's divisor: one division less per element, the same to an ulp.
+    out[5] = 1 / Math.sqrt(1 - beta2 ** step)
+    out[6] = o.eps
+  }
+
+  /** The scalar of weight decay. */
+  protected decayOf(o: AdamOptions): number {
+    return o.weightDecay
   }
 }
 
-/** Adam with decoupled weight decay (default 0.01). @see https://docs.pytorch.org/docs/stable/generated/torch.optim.AdamW.html */
+/**
+ * Adam whose weight decay shrinks the parameter by itself, p ← (1 − lr·weightDecay)·p before the step.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.AdamW.html
+ */
 export class AdamW extends Adam {
-  protected override readonly decoupled: boolean = true
   constructor(params: Params<AdamOptions>, options: Partial<AdamOptions> = {}) {
     super(params, { weightDecay: 1e-2, ...options })
+  }
+
+  protected override variant(o: AdamOptions): number {
+    return super.variant(o) | DECOUPLED
+  }
+
+  protected override decayOf(o: AdamOptions): number {
+    return 1 - o.lr * o.weightDecay
   }
 }

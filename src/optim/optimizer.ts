@@ -1,131 +1,244 @@
-/** The base of optimizers: parameter groups, state, and the step around an update rule. */
+/** The base of optimizers: parameter groups, state, gradients cleared, and the step around an update rule. */
 import { clearGrad, peekGrad } from '../autograd/accumulate.ts'
 import { enableGrad, noGrad } from '../autograd/modes.ts'
-import { bump } from '../autograd/record.ts'
-import { ArgumentError } from '../errors.ts'
-import { fillWith, type Kernel, runInto } from '../execute.ts'
+import { ArgumentError, AutogradError } from '../errors.ts'
+import { copyInto, fillWith } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
+import { zeroGradient } from '../nn/parameter.ts'
+import { sameShape } from '../shape.ts'
 import { emptyPersistent, isTensor, type TensorCore } from '../tensor.ts'
 
-/** Parameters that share hyper-parameters. */
-export type ParamGroup<H> = H & { params: Tensor[] }
-/** What optimizers take: tensors, or groups with hyper-parameters of their own. */
-export type Params<H> = Iterable<Tensor> | Iterable<Partial<H> & { readonly params: Iterable<Tensor> }>
+/** Parameters that share hyper-parameters. Changing a hyper-parameter here changes the next step. */
+export type ParamGroup<H> = H & {
+  params: Tensor[]
+  /** The learning rate a scheduler started from. */
+  initialLr?: number
+}
+/** A group as it is given: parameters, and the hyper-parameters that differ from the optimizer's. */
+export type GroupOptions<H> = Partial<H> & { readonly params: Tensor | Iterable<Tensor> }
+/** What optimizers take: parameters, or groups of them. */
+export type Params<H> = Iterable<Tensor> | Iterable<GroupOptions<H>>
 
-/** The state of one parameter: tensors shaped like it, and numbers. */
+/** What an optimizer remembers of one parameter: how many steps it took, and tensors and numbers by name. */
 export interface ParamState {
   step: number
-  readonly tensors: Record<string, TensorCore>
+  [name: string]: Tensor | number
 }
 
-/** @see https://docs.pytorch.org/docs/stable/optim.html#torch.optim.Optimizer */
+/** The state of an optimizer by position of the parameters: what `stateDict` gives and `loadStateDict` takes. */
+export interface OptimizerState<H> {
+  readonly state: Readonly<Record<number, ParamState>>
+  readonly paramGroups: readonly (H & { readonly params: readonly number[]; readonly initialLr?: number })[]
+}
+
+const describe = (value: unknown): string => (isTensor(value) ? `torch.${value.dt.torchType.replace(/^torch\./, '')}` : typeof value)
+
+/**
+ * The base of optimizers. A subclass says which hyper-parameters are possible (`check`) and updates one parameter
+ * (`update`, called without recording); those whose rule is elementwise extend `FusedOptimizer` instead.
+ *
+ * Errors: ArgumentError for what can't be optimized, for parameters given twice, and for impossible hyper-parameters.
+ * @example
+ * const optimizer = new optim.SGD(model.parameters(), { lr: 0.1, momentum: 0.9 })
+ * optimizer.zeroGrad()
+ * loss.backward()
+ * optimizer.step()
+ * @see https://docs.pytorch.org/docs/stable/optim.html#torch.optim.Optimizer
+ */
 export abstract class Optimizer<H extends object> {
   readonly paramGroups: ParamGroup<H>[] = []
+  /** What is remembered of each parameter, made at its first step. */
   readonly state: Map<Tensor, ParamState> = new Map()
-  private readonly defaults: H
+  /** The hyper-parameters of groups that don't have their own. */
+  readonly defaults: H
+  /** How often `step` ran. */
+  stepCount = 0
 
   constructor(params: Params<H>, defaults: H) {
     this.defaults = defaults
-    if (isTensor(params) || typeof (params as Iterable<Tensor> | undefined)?.[Symbol.iterator] !== 'function') {
+    if (isTensor(params) || typeof (params as Iterable<Tensor> | null | undefined)?.[Symbol.iterator] !== 'function') {
       throw new ArgumentError(
-        `params argument given to the optimizer should be an iterable of Tensors or groups, but got ${isTensor(params) ? params.dt.torchType : typeof params}`,
+        `params argument given to the optimizer should be an iterable of Tensors or dicts, but got ${describe(params)}; pass a list, or model.parameters()`,
       )
     }
     const list = [...(params as Iterable<unknown>)]
     if (list.length === 0) throw new ArgumentError('optimizer got an empty parameter list')
-    if (list.some((p) => typeof p === 'object' && p !== null && 'params' in p))
-      for (const g of list) this.addParamGroup(g as Partial<H> & { params: Iterable<Tensor> })
-    else this.addParamGroup({ params: list as Tensor[] } as unknown as Partial<H> & { params: Iterable<Tensor> })
+    const isGroup = (x: unknown): boolean => typeof x === 'object' && x !== null && !isTensor(x) && 'params' in x
+    if (isGroup(list[0])) for (const g of list) this.addParamGroup(g as GroupOptions<H>)
+    else this.addParamGroup({ params: list } as unknown as GroupOptions<H>)
   }
 
-  /** More parameters, with hyper-parameters of their own where given. */
-  addParamGroup(group: Partial<H> & { readonly params: Iterable<Tensor> }): void {
-    const params = [...group.params]
+  /**
+   * Adds parameters, with hyper-parameters of their own where given: for layers that are unfrozen during training.
+   * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.Optimizer.add_param_group.html
+   */
+  addParamGroup(group: GroupOptions<H>): void {
+    if (typeof group !== 'object' || group === null || isTensor(group) || !('params' in group))
+      throw new ArgumentError(`param_group must be a dict, but got ${describe(group)}: a group is { params, … }`)
+    const params = isTensor(group.params) ? [group.params as Tensor] : [...group.params]
     const known = new Set(this.paramGroups.flatMap((g) => g.params))
     for (const p of params) {
-      if (!isTensor(p)) throw new ArgumentError(`optimizer can only optimize Tensors, but one of the params is ${typeof p}`)
+      if (!isTensor(p)) throw new ArgumentError(`optimizer can only optimize Tensors, but one of the params is ${describe(p)}`)
       if (!p.isLeaf) throw new ArgumentError("can't optimize a non-leaf Tensor")
-      if (known.has(p)) throw new ArgumentError('some parameters appear in more than one parameter group')
     }
     const made = { ...this.defaults, ...group, params } as ParamGroup<H>
+    for (const [name, value] of Object.entries(made)) {
+      if (value === undefined) throw new ArgumentError(`parameter group didn't specify a value of required optimization parameter ${name}`)
+    }
     this.check(made)
+    if (new Set(params).size !== params.length) {
+      console.warn(
+        'optimizer contains a parameter group with duplicate parameters; in future, this will cause an error; see github.com/pytorch/pytorch/issues/40967 for more information',
+      )
+    }
+    if (params.some((p) => known.has(p))) throw new ArgumentError('some parameters appear in more than one parameter group')
     this.paramGroups.push(made)
   }
 
-  /** Refuses impossible hyper-parameters. */
+  /** Refuses impossible hyper-parameters. Called while the base is constructed: reads nothing but its argument. */
   protected abstract check(group: H): void
-  /** One update of one parameter. */
-  protected abstract update(p: Tensor, g: TensorCore, group: ParamGroup<H>): void
+
+  /** One step of one parameter, in place. `g` must not be kept: its memory is reused. */
+  protected abstract update(p: Tensor, g: Tensor, group: ParamGroup<H>): void
+
+  /** One step of all parameters of a group that have a gradient. */
+  protected updateGroup(group: ParamGroup<H>): void {
+    for (const p of group.params) {
+      const g = peekGrad(p)
+      if (g !== null) this.update(p, g as Tensor, group)
+    }
+  }
 
   /**
-   * Updates every parameter that has a gradient. A closure that computes the loss and its gradients may be given; its
-   * result is returned.
+   * Updates every parameter that has a gradient. A closure that computes the loss and its gradients may be given: it runs
+   * first, recording, and its result is returned.
+   * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.Optimizer.step.html
    */
-  step(closure?: () => Tensor): Tensor | undefined {
+  step(): undefined
+  step<R>(closure: () => R): R
+  step<R>(closure?: () => R): R | undefined {
     const loss = closure === undefined ? undefined : enableGrad(closure)
     noGrad(() => {
-      for (const group of this.paramGroups) {
-        for (const p of group.params) {
-          const g = peekGrad(p)
-          if (g !== null) this.update(p, g, group)
-        }
-      }
+      for (const group of this.paramGroups) this.updateGroup(group)
     })
+    this.stepCount++
     return loss
   }
 
-  /** Forgets all gradients; with `setToNone: false` zeroes them instead. */
+  /**
+   * Forgets all gradients; with `setToNone: false` fills them with zeros instead.
+   * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.Optimizer.zero_grad.html
+   */
   zeroGrad(options: { readonly setToNone?: boolean } = {}): void {
+    const forget = options.setToNone ?? true
     for (const { params } of this.paramGroups) {
-      for (const p of params) {
-        if (options.setToNone ?? true) clearGrad(p)
-        else {
-          const g = peekGrad(p)
-          if (g !== null) fillWith(g, 0)
-        }
+      for (let i = 0; i < params.length; i++) {
+        if (forget) clearGrad(params[i]!)
+        else zeroGradient(params[i]!)
       }
     }
   }
 
-  /** The state of p, made at its first update. */
-  protected stateOf(p: Tensor, names: readonly string[]): ParamState {
-    let s = this.state.get(p)
-    if (s === undefined) {
-      s = { step: 0, tensors: {} }
-      for (const name of names) {
-        const t = emptyPersistent(Layout.of(p.shape), p.dt)
-        fillWith(t, 0)
-        s.tensors[name] = t
-      }
-      this.state.set(p, s)
-    }
-    return s
+  /** A tensor of state for `p`: of its shape and dtype, in memory that no scope releases. */
+  protected like(p: TensorCore, value: number): Tensor {
+    const t = emptyPersistent(Layout.of(p.layout.shape), p.dt)
+    fillWith(t, value)
+    return t as Tensor
   }
 
-  /** One fused pass over the parameter, its gradient and its state, in place. */
-  protected pass(k: Kernel, p: Tensor, g: TensorCore, state: readonly TensorCore[], scalars: readonly number[]): void {
-    runInto(k, [p, ...state], [p, g, ...state], scalars)
-    bump(p, 'step')
-  }
-
-  /** State by position of the parameters, for saving: tensors share memory with the optimizer. */
-  stateDict(): { state: Record<number, ParamState>; paramGroups: (H & { params: number[] })[] } {
+  /**
+   * State and hyper-parameters, with positions in place of the parameters. The tensors share memory with the optimizer.
+   * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.Optimizer.state_dict.html
+   */
+  stateDict(): OptimizerState<H> {
     let n = 0
     const state: Record<number, ParamState> = {}
-    const paramGroups = this.paramGroups.map((g) => ({
-      ...g,
-      params: g.params.map((p) => {
+    const paramGroups = this.paramGroups.map((group) => ({
+      ...group,
+      params: group.params.map((p) => {
         const s = this.state.get(p)
-        if (s !== undefined) state[n] = s
+        if (s !== undefined) state[n] = { ...s }
         return n++
       }),
     }))
     return { state, paramGroups }
   }
+
+  /**
+   * Goes on from a saved state: hyper-parameters are taken over, tensors copied (and converted to the parameter's dtype).
+   * Errors: ArgumentError, before anything is changed, when groups or shapes don't match.
+   * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.Optimizer.load_state_dict.html
+   */
+  loadStateDict(saved: OptimizerState<H>): void {
+    if (saved.paramGroups.length !== this.paramGroups.length)
+      throw new ArgumentError(
+        `loaded state dict has a different number of parameter groups: ${saved.paramGroups.length} instead of ${this.paramGroups.length}`,
+      )
+    const owners = new Map<number, Tensor>()
+    this.paramGroups.forEach(({ params }, i) => {
+      const numbers = saved.paramGroups[i]!.params
+      if (numbers.length !== params.length)
+        throw new ArgumentError(
+          `loaded state dict contains a parameter group that doesn't match the size of optimizer's group: group ${i} has ${numbers.length} parameters instead of ${params.length}`,
+        )
+      params.forEach((p, j) => owners.set(numbers[j]!, p))
+    })
+    const made = new Map<Tensor, ParamState>()
+    for (const [number, entries] of Object.entries(saved.state)) {
+      const p = owners.get(Number(number))
+      if (p !== undefined) made.set(p, this.copyState(p, entries))
+    }
+    this.state.clear()
+    for (const [p, s] of made) this.state.set(p, s)
+    this.paramGroups.forEach((group, i) => {
+      const { params: _params, ...rest } = saved.paramGroups[i]!
+      Object.assign(group, rest)
+    })
+    this.forgetPlans()
+  }
+
+  private copyState(p: Tensor, entries: ParamState): ParamState {
+    const state: ParamState = { step: 0 }
+    for (const [name, value] of Object.entries(entries)) {
+      if (!isTensor(value)) state[name] = value
+      else {
+        if (!sameShape(value.layout.shape, p.shape))
+          throw new AutogradError(
+            `loaded state dict: ${name} has shape [${value.layout.shape.join(', ')}], its parameter [${p.shape.join(', ')}]`,
+            {
+              shapes: [value.layout.shape, p.shape],
+            },
+          )
+        const t = emptyPersistent(Layout.of(p.shape), p.dt)
+        copyInto(t, value)
+        state[name] = t as Tensor
+      }
+    }
+    return state
+  }
+
+  /** Called when state was replaced: whoever cached parts of it reads it again. */
+  protected forgetPlans(): void {}
+
+  /** The hyper-parameters of every group, as torch prints them. */
+  toString(): string {
+    const groups = this.paramGroups.map((group, i) => {
+      const rows = Object.entries(group).filter(([name]) => name !== 'params')
+      return [`Parameter Group ${i}`, ...rows.sort().map(([name, value]) => `    ${name}: ${String(value)}`)].join('\n')
+    })
+    return `${this.constructor.name} (\n${groups.join('\n\n')}\n)`
+  }
 }
 
-/** Refuses a learning rate that isn't a number ≥ 0. */
+/** Refuses a hyper-parameter that isn't a number ≥ 0. */
 export function checkRate(name: string, value: number): void {
   if (!(value >= 0)) throw new ArgumentError(`Invalid ${name}: ${value}`)
+}
+
+/** Refuses decay rates of running averages outside [0, 1). */
+export function checkBetas(betas: readonly [number, number]): void {
+  betas.forEach((b, i) => {
+    if (!(b >= 0 && b < 1)) throw new ArgumentError(`Invalid beta parameter at index ${i}: ${b}`)
+  })
 }

@@ -1,56 +1,40 @@
-/** Stochastic gradient descent with momentum. */
-import { input, Program, scalar } from '../backend/scalar.ts'
+/** Stochastic gradient descent, plain, with momentum, or with Nesterov's. */
 import { ArgumentError } from '../errors.ts'
-import { type Kernel, kernel } from '../execute.ts'
-import type { Tensor } from '../fluent.ts'
-import type { TensorCore } from '../tensor.ts'
-import { checkRate, Optimizer, type ParamGroup, type Params } from './optimizer.ts'
+import { FusedOptimizer, type StepRule } from './fused.ts'
+import { checkRate, type Params } from './optimizer.ts'
 
 /** Hyper-parameters of `SGD`. */
 export interface SGDOptions {
   /** Learning rate. Default 1e-3. */
   lr: number
+  /** Share of the last direction that is kept. Default 0. */
   momentum: number
+  /** Share of the gradient that the direction leaves out. Default 0. */
   dampening: number
+  /** Adds this share of the parameter to its gradient. Default 0. */
   weightDecay: number
+  /** Looks one step ahead along the momentum. */
   nesterov: boolean
+  /** Climbs instead of descending. */
   maximize: boolean
 }
 
-const kernels = new Map<string, Kernel>()
+const DECAY = 1
+const MOMENTUM = 2
+const NESTEROV = 4
+const MAXIMIZE = 8
 
 /**
- * g ← ±grad + weightDecay·p; b ← momentum·b + (1 − dampening)·g (g itself at first); p ← p − lr·(b, or g + momentum·b with
- * Nesterov). Scalars: sign, weightDecay, lr, momentum, share of g in b.
+ * g ← ±gradient + weightDecay·p; b ← momentum·b + (1 − dampening)·g (at first g); p ← p − lr·b, or with Nesterov
+ * p − lr·(g + momentum·b).
+ * Errors: ArgumentError for impossible hyper-parameters.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html
  */
-function stepKernel(dtype: 'float32' | 'float64', momentum: boolean, nesterov: boolean): Kernel {
-  const key = `${dtype}:${momentum}:${nesterov}`
-  let hit = kernels.get(key)
-  if (hit === undefined) {
-    const p = input(0)
-    const g = input(1)
-      .mul(scalar(0))
-      .add(p.mul(scalar(1)))
-    const b = momentum
-      ? input(2)
-          .mul(scalar(3))
-          .add(g.mul(scalar(4)))
-      : g
-    const direction = nesterov ? g.add(b.mul(scalar(3))) : b
-    const next = p.sub(direction.mul(scalar(2)))
-    hit = momentum
-      ? kernel(new Program([next, b], [dtype, dtype], [dtype, dtype, dtype], 5, dtype))
-      : kernel(new Program([next], [dtype], [dtype, dtype], 3, dtype))
-    kernels.set(key, hit)
-  }
-  return hit
-}
-
-/** @see https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html */
-export class SGD extends Optimizer<SGDOptions> {
+export class SGD extends FusedOptimizer<SGDOptions> {
   constructor(params: Params<SGDOptions>, options: Partial<SGDOptions> = {}) {
     super(params, { lr: 1e-3, momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, maximize: false, ...options })
   }
+
   protected check(o: SGDOptions): void {
     checkRate('learning rate', o.lr)
     checkRate('momentum value', o.momentum)
@@ -58,15 +42,31 @@ export class SGD extends Optimizer<SGDOptions> {
     if (o.nesterov && (o.momentum <= 0 || o.dampening !== 0))
       throw new ArgumentError('Nesterov momentum requires a momentum and zero dampening')
   }
-  protected update(p: Tensor, g: TensorCore, o: ParamGroup<SGDOptions>): void {
-    const k = stepKernel(p.dt.name as 'float32', o.momentum !== 0, o.nesterov)
-    const sign = o.maximize ? -1 : 1
-    if (o.momentum === 0) {
-      this.pass(k, p, g, [], [sign, o.weightDecay, o.lr])
-      return
+
+  protected variant(o: SGDOptions): number {
+    const momentum = o.momentum === 0 ? 0 : MOMENTUM | (o.nesterov ? NESTEROV : 0)
+    return (o.weightDecay === 0 ? 0 : DECAY) | momentum | (o.maximize ? MAXIMIZE : 0)
+  }
+
+  protected rule(variant: number): StepRule {
+    return {
+      state: (variant & MOMENTUM) === 0 ? [] : ['momentumBuffer'],
+      scalars: 4,
+      next: (p, gradient, [buffer], [lr, decay, momentum, share]) => {
+        const signed = (variant & MAXIMIZE) === 0 ? gradient : gradient.neg()
+        const g = (variant & DECAY) === 0 ? signed : signed.add(p.mul(decay!))
+        if (buffer === undefined) return [p.sub(g.mul(lr!))]
+        const b = buffer.mul(momentum!).add(g.mul(share!))
+        const direction = (variant & NESTEROV) === 0 ? b : g.add(b.mul(momentum!))
+        return [p.sub(direction.mul(lr!)), b]
+      },
     }
-    const s = this.stateOf(p, ['momentumBuffer'])
-    this.pass(k, p, g, [s.tensors['momentumBuffer']!], [sign, o.weightDecay, o.lr, o.momentum, s.step === 0 ? 1 : 1 - o.dampening])
-    s.step++
+  }
+
+  protected numbersOf(o: SGDOptions, _step: number, fresh: boolean, out: Float64Array): void {
+    out[0] = o.lr
+    out[1] = o.weightDecay
+    out[2] = o.momentum
+    out[3] = fresh ? 1 : 1 - o.dampening
   }
 }

@@ -1,0 +1,135 @@
+/** Attention with several heads, as a layer. */
+import { zeros } from '../creation.ts'
+import { ArgumentError, ShapeError, show } from '../errors.ts'
+import type { Tensor } from '../fluent.ts'
+import { attentionWeights } from './attend.ts'
+import * as F from './functional.ts'
+import { constant_, xavierUniform_ } from './init.ts'
+import { type BiasOptions, Linear, typed } from './linear.ts'
+import { Module } from './module.ts'
+import { Parameter } from './parameter.ts'
+
+/** Options of `MultiheadAttention`. */
+export interface MultiheadAttentionOptions extends BiasOptions {
+  /** Share of the weights dropped while training. Default 0. */
+  readonly dropout?: number
+  /** Inputs are [batch, sequence, features] instead of [sequence, batch, features]. Default false. */
+  readonly batchFirst?: boolean
+}
+
+/** Options of `MultiheadAttention.forward`. */
+export interface AttendOptions {
+  /** [batch, keys]; where bool: true hides a key; where float: added to the scores. */
+  readonly keyPaddingMask?: Tensor | null
+  /** [queries, keys] or [batch · heads, queries, keys]; where bool: true hides a key from a query; where float: added to the scores. */
+  readonly attnMask?: Tensor | null
+  /** Return the weights too? Default true. */
+  readonly needWeights?: boolean
+  /** Average the weights over the heads? Default true. */
+  readonly averageAttnWeights?: boolean
+}
+
+/**
+ * Attention by several heads side by side, each over its share of the features. Gives [output, weights or null].
+ * @example
+ * const attention = new nn.MultiheadAttention(16, 4, { batchFirst: true })
+ * const [y, weights] = attention.forward(x, x, x) // x [batch, sequence, 16]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiheadAttention.html
+ */
+export class MultiheadAttention extends Module<[Tensor, Tensor, Tensor, AttendOptions?], [Tensor, Tensor | null]> {
+  readonly embedDim: number
+  readonly numHeads: number
+  readonly dropout: number
+  readonly batchFirst: boolean
+  /** [3 · embedDim, embedDim]: the maps to queries, keys and values. */
+  inProjWeight: Parameter
+  inProjBias: Parameter | null
+  readonly outProj: Linear
+
+  constructor(embedDim: number, numHeads: number, options: MultiheadAttentionOptions = {}) {
+    super()
+    if (!(embedDim > 0 && numHeads > 0))
+      throw new ArgumentError(`embed_dim and num_heads must be greater than 0, got embedDim=${embedDim} and numHeads=${numHeads} instead`)
+    if (embedDim % numHeads !== 0)
+      throw new ArgumentError(`embed_dim must be divisible by num_heads: got embedDim=${embedDim}, numHeads=${numHeads}`)
+    const { bias = true, dropout = 0, batchFirst = false } = options
+    this.embedDim = embedDim
+    this.numHeads = numHeads
+    this.dropout = dropout
+    this.batchFirst = batchFirst
+    this.inProjWeight = new Parameter(zeros([3 * embedDim, embedDim], typed(options)))
+    this.inProjBias = bias ? new Parameter(zeros([3 * embedDim], typed(options))) : null
+    this.outProj = new Linear(embedDim, embedDim, { ...typed(options), bias })
+    xavierUniform_(this.inProjWeight)
+    if (this.outProj.bias !== null) constant_(this.outProj.bias, 0)
+  }
+
+  forward(query: Tensor, key: Tensor, value: Tensor, options: AttendOptions = {}): [Tensor, Tensor | null] {
+    const { needWeights = true, averageAttnWeights = true } = options
+    const { batchFirst, numHeads } = this
+    const rank = query.ndim
+    if ((rank !== 2 && rank !== 3) || key.ndim !== rank || value.ndim !== rank)
+      throw new ShapeError(
+        `MultiheadAttention: expected query, key and value of the same rank, 2 or 3, got ${show(query.shape)}, ${show(key.shape)}, ${show(value.shape)}`,
+        { shapes: [query.shape, key.shape, value.shape] },
+      )
+    if (query.shape.at(-1) !== this.embedDim)
+      throw new ShapeError(`was expecting embedding dimension of ${this.embedDim}, but got ${query.shape.at(-1)}`, {
+        shapes: [query.shape],
+      })
+    // [batch, sequence, features] inside, whatever comes in.
+    const enter = (t: Tensor): Tensor => (rank === 2 ? t.unsqueeze(0) : batchFirst ? t : t.transpose(0, 1))
+    const heads = this.project(query, key, value, enter).map((t) =>
+      t.reshape([t.shape[0]!, t.shape[1]!, numHeads, t.shape[2]! / numHeads]).transpose(1, 2),
+    )
+    const [q, k, v] = heads as [Tensor, Tensor, Tensor]
+    const mask = this.mask(options, q, k)
+    const weights = attentionWeights(q, k, mask, false, undefined)
+    const dropped = this.training && this.dropout > 0 ? F.dropout(weights, { p: this.dropout }) : weights
+    const joined = dropped.matmul(v).transpose(1, 2).flatten(2)
+    const y = this.outProj.call(joined)
+    const output = rank === 2 ? y.squeeze(0) : batchFirst ? y : y.transpose(0, 1)
+    if (!needWeights) return [output, null]
+    const shown = averageAttnWeights ? dropped.mean(1) : dropped
+    return [output, rank === 2 ? shown.squeeze(0) : shown]
+  }
+
+  /** Queries, keys and values; in one product where all come from one tensor. */
+  private project(query: Tensor, key: Tensor, value: Tensor, enter: (t: Tensor) => Tensor): Tensor[] {
+    const { inProjWeight, inProjBias } = this
+    if (query === key && key === value) return F.linear(enter(query), inProjWeight, inProjBias).chunk(3, -1)
+    const weights = inProjWeight.chunk(3)
+    const biases = inProjBias?.chunk(3) ?? [null, null, null]
+    return [query, key, value].map((t, i) => F.linear(enter(t), weights[i]!, biases[i]!))
+  }
+
+  /** Both masks as one that is added to scores [batch, heads, queries, keys]. */
+  private mask({ keyPaddingMask, attnMask }: AttendOptions, q: Tensor, k: Tensor): Tensor | null {
+    const [batch, heads, queries] = q.shape as readonly [number, number, number]
+    const keys = k.shape[2]!
+    let mask: Tensor | null = null
+    if (attnMask) {
+      const shape = attnMask.ndim === 2 ? [1, 1, queries, keys] : [batch, heads, queries, keys]
+      if (attnMask.numel() !== shape.reduce((a, b) => a * b) || attnMask.shape.at(-1) !== keys)
+        throw new ShapeError(
+          `The shape of the ${attnMask.ndim}D attn_mask is ${show(attnMask.shape)}, but should be ${show(attnMask.ndim === 2 ? [queries, keys] : [batch * heads, queries, keys])}.`,
+          { shapes: [attnMask.shape] },
+        )
+      mask = additive(attnMask, q).reshape(shape)
+    }
+    if (keyPaddingMask) {
+      if (keyPaddingMask.numel() !== batch * keys || keyPaddingMask.shape.at(-1) !== keys)
+        throw new ShapeError(`expecting key_padding_mask shape of ${show([batch, keys])}, but got ${show(keyPaddingMask.shape)}`, {
+          shapes: [keyPaddingMask.shape],
+        })
+      const padding = additive(keyPaddingMask, q).reshape([batch, 1, 1, keys])
+      mask = mask === null ? padding : mask.add(padding)
+    }
+    return mask
+  }
+}
+
+/** −∞ where a bool mask hides, 0 elsewhere; float masks as they are. */
+function additive(mask: Tensor, like: Tensor): Tensor {
+  return mask.dtype === 'bool' ? zeros(mask.shape, { dtype: like.dtype }).maskedFill(mask, Number.NEGATIVE_INFINITY) : mask
+}

@@ -1,0 +1,101 @@
+/** `nn.utils`: what is done to many parameters at once: limits on their gradients, one vector of them all. */
+import { peekGrad } from '../autograd/accumulate.ts'
+import { noGrad } from '../autograd/modes.ts'
+import { tensor } from '../creation.ts'
+import { ArgumentError, AutogradError, ShapeError } from '../errors.ts'
+import type { Tensor } from '../fluent.ts'
+import { cat } from '../ops/join.ts'
+import { isTensor } from '../tensor.ts'
+
+const listed = (parameters: Tensor | Iterable<Tensor>): Tensor[] => (isTensor(parameters) ? [parameters as Tensor] : [...parameters])
+
+const gradients = (parameters: Tensor | Iterable<Tensor>): Tensor[] =>
+  listed(parameters)
+    .map((p) => peekGrad(p) as Tensor | null)
+    .filter((g) => g !== null)
+
+/** Options of `clipGradNorm_`. */
+export interface ClipOptions {
+  /** Order of the norm; `Infinity` takes the largest element. Default 2. */
+  readonly normType?: number
+  /** Throw when the norm is NaN or infinite? */
+  readonly errorIfNonfinite?: boolean
+}
+
+/** The norm of all gradients seen as one vector. */
+function jointNorm(grads: readonly Tensor[], p: number): number {
+  if (p === Number.POSITIVE_INFINITY) {
+    // Math.max drops no NaN.
+    return Math.max(0, ...grads.filter((g) => g.numel() > 0).map((g) => g.abs().amax().item()))
+  }
+  let sum = 0
+  for (const g of grads) sum += (p === 2 ? g.mul(g) : g.abs().pow(p)).sum().item()
+  return p === 2 ? Math.sqrt(sum) : sum ** (1 / p)
+}
+
+/**
+ * Scales all gradients together so that their joint norm is at most `maxNorm`; returns the norm before.
+ * Errors: AutogradError for a norm that isn't finite, when asked to.
+ * @example
+ * loss.backward()
+ * nn.utils.clipGradNorm_(model.parameters(), 1)
+ * optimizer.step()
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_norm_.html
+ */
+export function clipGradNorm_(parameters: Tensor | Iterable<Tensor>, maxNorm: number, options: ClipOptions = {}): Tensor {
+  const p = options.normType ?? 2
+  if (!(p > 0)) throw new ArgumentError(`clipGradNorm_: normType must be positive, got ${p}`)
+  return noGrad(() => {
+    const grads = gradients(parameters)
+    const total = jointNorm(grads, p)
+    if (options.errorIfNonfinite && !Number.isFinite(total)) {
+      throw new AutogradError(
+        `The total norm of order ${p} for gradients from \`parameters\` is non-finite, so it cannot be clipped. ` +
+          'To disable this error and scale the gradients by the non-finite norm anyway, set `errorIfNonfinite: false`',
+      )
+    }
+    const scale = Math.min(1, maxNorm / (total + 1e-6))
+    if (scale !== 1) for (const g of grads) g.mul_(scale)
+    return tensor(total, { dtype: grads[0]?.dtype ?? 'float32' })
+  })
+}
+
+/**
+ * Limits every element of the gradients to ±clipValue.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_value_.html
+ */
+export function clipGradValue_(parameters: Tensor | Iterable<Tensor>, clipValue: number): void {
+  noGrad(() => {
+    for (const g of gradients(parameters)) g.clamp_({ min: -clipValue, max: clipValue })
+  })
+}
+
+/**
+ * All elements of all parameters, one after the other; differentiable.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.parameters_to_vector.html
+ */
+export function parametersToVector(parameters: Iterable<Tensor>): Tensor {
+  return cat([...parameters].map((p) => p.reshape([p.numel()])))
+}
+
+/**
+ * Copies a vector, piece by piece, into the parameters.
+ * Errors: ShapeError when the vector doesn't have exactly as many elements as they do.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.vector_to_parameters.html
+ */
+export function vectorToParameters(vector: Tensor, parameters: Iterable<Tensor>): void {
+  if (!isTensor(vector)) throw new ArgumentError(`expected torch.Tensor, but got: ${typeof vector}`)
+  const list = [...parameters]
+  const total = list.reduce((n, p) => n + p.numel(), 0)
+  if (vector.ndim !== 1 || vector.numel() !== total)
+    throw new ShapeError(`vectorToParameters: expected a vector of ${total} elements, got shape [${vector.shape.join(', ')}]`, {
+      shapes: [vector.shape],
+    })
+  noGrad(() => {
+    let at = 0
+    for (const p of list) {
+      p.copy_(vector.detach().narrow(0, at, p.numel()).reshape(p.shape))
+      at += p.numel()
+    }
+  })
+}

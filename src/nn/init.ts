@@ -1,0 +1,142 @@
+/** `nn.init`: first values of parameters, written in place and outside of any graph. */
+import { noGrad } from '../autograd/modes.ts'
+import { tensor } from '../creation.ts'
+import { ArgumentError, ShapeError, show } from '../errors.ts'
+import type { Tensor } from '../fluent.ts'
+import { defaultGenerator, type Generator } from '../random.ts'
+
+/** Options of random initialisations. */
+export interface InitOptions {
+  /** Default: the one that `manualSeed` seeds. */
+  readonly generator?: Generator
+}
+
+/** What follows a layer. */
+export type Nonlinearity = 'linear' | 'conv1d' | 'conv2d' | 'sigmoid' | 'tanh' | 'relu' | 'leakyRelu' | 'selu'
+
+/** Options of `kaimingUniform_` and `kaimingNormal_`. */
+export interface KaimingOptions extends InitOptions {
+  /** Slope of the leaky ReLU that follows. Default 0. */
+  readonly a?: number
+  /** Keep the variance of what goes forward ('fanIn', the default) or of the gradients ('fanOut'). */
+  readonly mode?: 'fanIn' | 'fanOut'
+  /** Default 'leakyRelu'. */
+  readonly nonlinearity?: Nonlinearity
+}
+
+/**
+ * The factor that keeps the variance across a nonlinearity; `param` is the slope of 'leakyRelu'.
+ * @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.calculate_gain
+ */
+export function calculateGain(nonlinearity: Nonlinearity, param = 0.01): number {
+  switch (nonlinearity) {
+    case 'linear':
+    case 'conv1d':
+    case 'conv2d':
+    case 'sigmoid':
+      return 1
+    case 'tanh':
+      return 5 / 3
+    case 'relu':
+      return Math.SQRT2
+    case 'leakyRelu':
+      return Math.sqrt(2 / (1 + param * param))
+    case 'selu':
+      return 3 / 4
+    default:
+      throw new ArgumentError(`Unsupported nonlinearity ${String(nonlinearity)}`)
+  }
+}
+
+/** How many inputs an output of a weight [out, in, …] sees, and how many outputs an input. */
+export function calculateFanInAndFanOut(t: Tensor): { readonly fanIn: number; readonly fanOut: number } {
+  const [out, inputs, ...window] = t.shape
+  if (out === undefined || inputs === undefined)
+    throw new ShapeError(`Fan in and fan out can not be computed for tensor with fewer than 2 dimensions: got shape ${show(t.shape)}`, {
+      shapes: [t.shape],
+    })
+  const field = window.reduce((a, b) => a * b, 1)
+  return { fanIn: inputs * field, fanOut: out * field }
+}
+
+/** Uniform numbers in [from, to). @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.uniform_ */
+export function uniform_(t: Tensor, from = 0, to = 1, options: InitOptions = {}): Tensor {
+  return noGrad(() => t.uniform_(from, to, options))
+}
+
+/** Normal numbers. @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.normal_ */
+export function normal_(t: Tensor, mean = 0, std = 1, options: InitOptions = {}): Tensor {
+  return noGrad(() => t.normal_(mean, std, options))
+}
+
+/** Normal numbers, redrawn until they lie in [a, b]. @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.trunc_normal_ */
+export function truncNormal_(t: Tensor, mean = 0, std = 1, a = -2, b = 2, options: InitOptions = {}): Tensor {
+  // Of draws from a far tail almost all would be rejected.
+  if (!(a < b) || a > mean + 3 * std || b < mean - 3 * std)
+    throw new ArgumentError(`truncNormal_: [${a}, ${b}] must be an interval within 3 std of the mean ${mean} (std ${std})`)
+  const values = new Float64Array(t.numel())
+  const spare = new Float64Array(Math.max(16, values.length))
+  const generator = options.generator ?? defaultGenerator
+  for (let filled = 0; filled < values.length; ) {
+    generator.normal(spare, mean, std)
+    for (const v of spare) if (v >= a && v <= b && filled < values.length) values[filled++] = v
+  }
+  return noGrad(() => t.copy_(tensor(values).reshape(t.shape)))
+}
+
+/** One value everywhere. @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.constant_ */
+export function constant_(t: Tensor, value: number): Tensor {
+  return noGrad(() => t.fill_(value))
+}
+
+/** Ones. @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.ones_ */
+export function ones_(t: Tensor): Tensor {
+  return constant_(t, 1)
+}
+
+/** Zeros. @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.zeros_ */
+export function zeros_(t: Tensor): Tensor {
+  return constant_(t, 0)
+}
+
+/** Ones on the diagonal of a matrix, zeros elsewhere. @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.eye_ */
+export function eye_(t: Tensor): Tensor {
+  if (t.ndim !== 2) throw new ShapeError(`Only tensors with 2 dimensions are supported: got shape ${show(t.shape)}`, { shapes: [t.shape] })
+  return noGrad(() => {
+    t.zero_().diagonal().fill_(1)
+    return t
+  })
+}
+
+/** Uniform in ±gain·√(6/(fanIn + fanOut)). @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.xavier_uniform_ */
+export function xavierUniform_(t: Tensor, gain = 1, options: InitOptions = {}): Tensor {
+  const { fanIn, fanOut } = calculateFanInAndFanOut(t)
+  const bound = gain * Math.sqrt(6 / (fanIn + fanOut))
+  return uniform_(t, -bound, bound, options)
+}
+
+/** Normal with std gain·√(2/(fanIn + fanOut)). @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.xavier_normal_ */
+export function xavierNormal_(t: Tensor, gain = 1, options: InitOptions = {}): Tensor {
+  const { fanIn, fanOut } = calculateFanInAndFanOut(t)
+  return normal_(t, 0, gain * Math.sqrt(2 / (fanIn + fanOut)), options)
+}
+
+/** gain/√fan. Empty tensors have nothing to scale. */
+function kaimingStd(t: Tensor, options: KaimingOptions): number {
+  const { a = 0, mode = 'fanIn', nonlinearity = 'leakyRelu' } = options
+  if (mode !== 'fanIn' && mode !== 'fanOut')
+    throw new ArgumentError(`Mode ${String(mode)} not supported, please use one of ['fanIn', 'fanOut']`)
+  if (t.numel() === 0) return 0
+  return calculateGain(nonlinearity, a) / Math.sqrt(calculateFanInAndFanOut(t)[mode])
+}
+
+/** Uniform in ±gain·√(3/fan). @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.kaiming_uniform_ */
+export function kaimingUniform_(t: Tensor, options: KaimingOptions = {}): Tensor {
+  const bound = Math.sqrt(3) * kaimingStd(t, options)
+  return uniform_(t, -bound, bound, options)
+}
+
+/** Normal with std gain/√fan. @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.kaiming_normal_ */
+export function kaimingNormal_(t: Tensor, options: KaimingOptions = {}): Tensor {
+  return normal_(t, 0, kaimingStd(t, options), options)
+}

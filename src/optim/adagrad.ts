@@ -1,0 +1,68 @@
+/** Adagrad: steps divided by the root of the sum of all squared gradients. */
+import { FusedOptimizer, type StepRule } from './fused.ts'
+import { checkRate, type Params } from './optimizer.ts'
+
+/** Hyper-parameters of `Adagrad`. */
+export interface AdagradOptions {
+  /** Learning rate. Default 1e-2. */
+  lr: number
+  /** The rate at step t is lr/(1 + (t − 1)·lrDecay). Default 0. */
+  lrDecay: number
+  /** Adds this share of the parameter to its gradient. Default 0. */
+  weightDecay: number
+  /** Where the sums of squares start. Default 0. */
+  initialAccumulatorValue: number
+  /** Added to the denominator. Default 1e-10. */
+  eps: number
+  /** Climbs instead of descending. */
+  maximize: boolean
+}
+
+const DECAY = 1
+const MAXIMIZE = 2
+
+/**
+ * s ← s + g², p ← p − lr/(1 + (t − 1)·lrDecay) · g/(√s + eps).
+ * Errors: ArgumentError for impossible hyper-parameters.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.Adagrad.html
+ */
+export class Adagrad extends FusedOptimizer<AdagradOptions> {
+  constructor(params: Params<AdagradOptions>, options: Partial<AdagradOptions> = {}) {
+    super(params, { lr: 1e-2, lrDecay: 0, weightDecay: 0, initialAccumulatorValue: 0, eps: 1e-10, maximize: false, ...options })
+  }
+
+  protected check(o: AdagradOptions): void {
+    checkRate('learning rate', o.lr)
+    checkRate('lr_decay value', o.lrDecay)
+    checkRate('weight_decay value', o.weightDecay)
+    checkRate('initial_accumulator_value value', o.initialAccumulatorValue)
+    checkRate('epsilon value', o.eps)
+  }
+
+  protected variant(o: AdagradOptions): number {
+    return (o.weightDecay === 0 ? 0 : DECAY) | (o.maximize ? MAXIMIZE : 0)
+  }
+
+  protected rule(variant: number): StepRule {
+    return {
+      state: ['sum'],
+      scalars: 3,
+      next: (p, gradient, [sum], [rate, eps, decay]) => {
+        const signed = (variant & MAXIMIZE) === 0 ? gradient : gradient.neg()
+        const g = (variant & DECAY) === 0 ? signed : signed.add(p.mul(decay!))
+        const next = sum!.add(g.mul(g))
+        return [p.sub(g.mul(rate!).div(next.sqrt().add(eps!))), next]
+      },
+    }
+  }
+
+  protected numbersOf(o: AdagradOptions, step: number, _fresh: boolean, out: Float64Array): void {
+    out[0] = o.lr / (1 + (step - 1) * o.lrDecay)
+    out[1] = o.eps
+    out[2] = o.weightDecay
+  }
+
+  protected override initial(_name: string, o: AdagradOptions): number {
+    return o.initialAccumulatorValue
+  }
+}

@@ -1,0 +1,317 @@
+/** `optim.lrScheduler`: learning rates that change from epoch to epoch. */
+import { ArgumentError } from '../errors.ts'
+import type { Optimizer, ParamGroup } from './optimizer.ts'
+
+/** The hyper-parameter that schedulers change. */
+export interface HasRate {
+  lr: number
+}
+
+/** What a scheduler needs to go on: all but the optimizer and functions. */
+export interface SchedulerState {
+  readonly lastEpoch: number
+  readonly stepCount: number
+  readonly baseLrs: readonly number[]
+  readonly lastLr: readonly number[]
+}
+
+/** Options of all schedulers. */
+export interface SchedulerOptions {
+  /** The epoch to go on from; −1, the default, begins anew. */
+  readonly lastEpoch?: number
+}
+
+/**
+ * The base of schedulers: a subclass gives the rate of each group for `this.lastEpoch`. Call `step()` once per epoch,
+ * after the optimizer's.
+ * @see https://docs.pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate
+ */
+export abstract class LRScheduler {
+  readonly optimizer: Optimizer<HasRate>
+  /** The rates of the groups at the start. */
+  baseLrs: number[]
+  lastEpoch: number
+  private stepCount = 0
+  private last: number[] = []
+
+  constructor(optimizer: Optimizer<HasRate>, options: SchedulerOptions = {}) {
+    this.optimizer = optimizer
+    this.lastEpoch = options.lastEpoch ?? -1
+    optimizer.paramGroups.forEach((group, i) => {
+      if (this.lastEpoch === -1) group.initialLr ??= group.lr
+      else if (group.initialLr === undefined)
+        throw new ArgumentError(
+          `param 'initial_lr' is not specified in param_groups[${i}] when resuming an optimizer; load its state first`,
+        )
+    })
+    this.baseLrs = optimizer.paramGroups.map((group) => group.initialLr!)
+  }
+
+  /** The first rates; subclasses call it when their fields stand. */
+  protected start(): void {
+    this.advance()
+  }
+
+  /** The rate of a group for `this.lastEpoch`, given what it is now and what it was at the start. */
+  protected abstract rate(group: ParamGroup<HasRate>, base: number, index: number): number
+
+  /** The rates set last. */
+  getLastLr(): number[] {
+    return [...this.last]
+  }
+
+  /** Goes to the next epoch and sets the rates of all groups. */
+  step(): void {
+    if (this.stepCount === 1 && this.optimizer.stepCount === 0) {
+      console.warn(
+        'Detected call of `lr_scheduler.step()` before `optimizer.step()`. In PyTorch 1.1.0 and later, you should call them in the opposite order: ' +
+          '`optimizer.step()` before `lr_scheduler.step()`. Failure to do this will result in skipping the first value of the learning rate schedule.',
+      )
+    }
+    this.advance()
+  }
+
+  private advance(): void {
+    this.stepCount++
+    this.lastEpoch++
+    const { paramGroups } = this.optimizer
+    const rates = paramGroups.map((group, i) => this.rate(group, this.baseLrs[i] ?? group.initialLr ?? group.lr, i))
+    paramGroups.forEach((group, i) => {
+      group.lr = rates[i]!
+    })
+    this.last = rates
+  }
+
+  /** Is this the rate set by the constructor, of a schedule that resumes? */
+  protected get resuming(): boolean {
+    return this.stepCount === 1 && this.lastEpoch > 0
+  }
+
+  /** What is needed to go on later. */
+  stateDict(): SchedulerState {
+    return { lastEpoch: this.lastEpoch, stepCount: this.stepCount, baseLrs: [...this.baseLrs], lastLr: [...this.last] }
+  }
+
+  /** Goes on from a saved state. The rates of the groups are the optimizer's to restore. */
+  loadStateDict(state: SchedulerState): void {
+    this.lastEpoch = state.lastEpoch
+    this.stepCount = state.stepCount
+    this.baseLrs = [...state.baseLrs]
+    this.last = [...state.lastLr]
+  }
+}
+
+/**
+ * Multiplies the rate by gamma every `stepSize` epochs.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.StepLR.html
+ */
+export class StepLR extends LRScheduler {
+  readonly stepSize: number
+  readonly gamma: number
+  constructor(optimizer: Optimizer<HasRate>, stepSize: number, options: SchedulerOptions & { readonly gamma?: number } = {}) {
+    super(optimizer, options)
+    this.stepSize = stepSize
+    this.gamma = options.gamma ?? 0.1
+    this.start()
+  }
+  protected rate(group: ParamGroup<HasRate>): number {
+    return this.lastEpoch === 0 || this.lastEpoch % this.stepSize !== 0 ? group.lr : group.lr * this.gamma
+  }
+}
+
+/**
+ * Multiplies the rate by gamma at each of the `milestones`.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.MultiStepLR.html
+ */
+export class MultiStepLR extends LRScheduler {
+  readonly milestones: readonly number[]
+  readonly gamma: number
+  constructor(optimizer: Optimizer<HasRate>, milestones: readonly number[], options: SchedulerOptions & { readonly gamma?: number } = {}) {
+    super(optimizer, options)
+    this.milestones = [...milestones]
+    this.gamma = options.gamma ?? 0.1
+    this.start()
+  }
+  protected rate(group: ParamGroup<HasRate>): number {
+    return group.lr * this.gamma ** this.milestones.filter((m) => m === this.lastEpoch).length
+  }
+}
+
+/**
+ * Multiplies the rate by gamma every epoch.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ExponentialLR.html
+ */
+export class ExponentialLR extends LRScheduler {
+  readonly gamma: number
+  constructor(optimizer: Optimizer<HasRate>, gamma: number, options: SchedulerOptions = {}) {
+    super(optimizer, options)
+    this.gamma = gamma
+    this.start()
+  }
+  protected rate(group: ParamGroup<HasRate>): number {
+    return this.lastEpoch === 0 ? group.lr : group.lr * this.gamma
+  }
+}
+
+/**
+ * From a factor of the rate to another in equal steps.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.LinearLR.html
+ */
+export class LinearLR extends LRScheduler {
+  readonly startFactor: number
+  readonly endFactor: number
+  readonly totalIters: number
+  constructor(
+    optimizer: Optimizer<HasRate>,
+    options: SchedulerOptions & { readonly startFactor?: number; readonly endFactor?: number; readonly totalIters?: number } = {},
+  ) {
+    super(optimizer, options)
+    this.startFactor = options.startFactor ?? 1 / 3
+    this.endFactor = options.endFactor ?? 1
+    this.totalIters = options.totalIters ?? 5
+    if (!(this.startFactor > 0 && this.startFactor <= 1))
+      throw new ArgumentError('Starting multiplicative factor expected to be greater than 0 and less or equal to 1.')
+    if (!(this.endFactor >= 0 && this.endFactor <= 1))
+      throw new ArgumentError('Ending multiplicative factor expected to be between 0 and 1.')
+    this.start()
+  }
+  /** The factor of the starting rate at an epoch. */
+  private factor(epoch: number): number {
+    return this.startFactor + ((this.endFactor - this.startFactor) * Math.min(epoch, this.totalIters)) / this.totalIters
+  }
+  protected rate(group: ParamGroup<HasRate>): number {
+    if (this.lastEpoch === 0) return group.lr * this.startFactor
+    if (this.resuming || this.lastEpoch > this.totalIters) return group.lr
+    return group.lr * (this.factor(this.lastEpoch) / this.factor(this.lastEpoch - 1))
+  }
+}
+
+/**
+ * Half a cosine from the rate down to `etaMin` in `tMax` epochs, and up again:
+ * etaMin + (base − etaMin)·(1 + cos(π·epoch/tMax))/2.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.CosineAnnealingLR.html
+ */
+export class CosineAnnealingLR extends LRScheduler {
+  readonly tMax: number
+  readonly etaMin: number
+  constructor(optimizer: Optimizer<HasRate>, tMax: number, options: SchedulerOptions & { readonly etaMin?: number } = {}) {
+    super(optimizer, options)
+    this.tMax = tMax
+    this.etaMin = options.etaMin ?? 0
+    this.start()
+  }
+  /** 1 + cos at an epoch. */
+  private height(epoch: number): number {
+    return 1 + Math.cos((Math.PI * epoch) / this.tMax)
+  }
+  protected rate(group: ParamGroup<HasRate>, base: number): number {
+    const { etaMin, lastEpoch, tMax } = this
+    if (lastEpoch === 0) return group.lr
+    if (this.resuming) return etaMin + ((base - etaMin) * this.height(lastEpoch)) / 2
+    // From the last rate, so that changes made by hand last. At the bottom that is 0/0: the first step up is taken from the base.
+    if ((lastEpoch - 1 - tMax) % (2 * tMax) === 0) return group.lr + ((base - etaMin) * (1 - Math.cos(Math.PI / tMax))) / 2
+    return (this.height(lastEpoch) / this.height(lastEpoch - 1)) * (group.lr - etaMin) + etaMin
+  }
+}
+
+/**
+ * The starting rate times a function of the epoch (one for all groups, or one for each).
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.LambdaLR.html
+ */
+export class LambdaLR extends LRScheduler {
+  private readonly factors: readonly ((epoch: number) => number)[]
+  constructor(
+    optimizer: Optimizer<HasRate>,
+    factor: ((epoch: number) => number) | readonly ((epoch: number) => number)[],
+    options: SchedulerOptions = {},
+  ) {
+    super(optimizer, options)
+    const groups = optimizer.paramGroups.length
+    this.factors = typeof factor === 'function' ? new Array<(epoch: number) => number>(groups).fill(factor) : [...factor]
+    if (this.factors.length !== groups) throw new ArgumentError(`Expected ${groups} lr_lambdas, but got ${this.factors.length}`)
+    this.start()
+  }
+  protected rate(_group: ParamGroup<HasRate>, base: number, index: number): number {
+    return base * this.factors[index]!(this.lastEpoch)
+  }
+}
+
+/** Options of `ReduceLROnPlateau`. */
+export interface PlateauOptions {
+  /** Is a smaller metric better ('min', the default) or a larger one? */
+  readonly mode?: 'min' | 'max'
+  /** What the rate is multiplied by. Default 0.1. */
+  readonly factor?: number
+  /** How many epochs without improvement are borne. Default 10. */
+  readonly patience?: number
+  /** How much better counts. Default 1e-4. */
+  readonly threshold?: number
+  /** Is the threshold a share of the best metric ('rel', the default) or a difference? */
+  readonly thresholdMode?: 'rel' | 'abs'
+  /** Epochs to wait after a reduction. Default 0. */
+  readonly cooldown?: number
+  readonly minLr?: number
+  /** Smaller changes of the rate are left out. Default 1e-8. */
+  readonly eps?: number
+}
+
+/**
+ * Multiplies the rate by a factor when a metric has stopped improving: `scheduler.step(validationLoss)`.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ReduceLROnPlateau.html
+ */
+export class ReduceLROnPlateau {
+  readonly optimizer: Optimizer<HasRate>
+  private readonly options: Required<PlateauOptions>
+  private best: number
+  private bad = 0
+  private cooling = 0
+
+  constructor(optimizer: Optimizer<HasRate>, options: PlateauOptions = {}) {
+    this.optimizer = optimizer
+    this.options = {
+      mode: 'min',
+      factor: 0.1,
+      patience: 10,
+      threshold: 1e-4,
+      thresholdMode: 'rel',
+      cooldown: 0,
+      minLr: 0,
+      eps: 1e-8,
+      ...options,
+    }
+    if (this.options.factor >= 1) throw new ArgumentError('Factor should be < 1.0.')
+    this.best = this.options.mode === 'min' ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY
+  }
+
+  private better(metric: number): boolean {
+    const { mode, threshold, thresholdMode } = this.options
+    const sign = mode === 'min' ? -1 : 1
+    const limit = thresholdMode === 'rel' ? this.best * (1 + sign * threshold) : this.best + sign * threshold
+    return mode === 'min' ? metric < limit : metric > limit
+  }
+
+  /** Takes note of an epoch's metric. */
+  step(metric: number): void {
+    const { patience, cooldown, factor, minLr, eps } = this.options
+    if (this.better(metric)) {
+      this.best = metric
+      this.bad = 0
+    } else this.bad++
+    if (this.cooling > 0) {
+      this.cooling--
+      this.bad = 0
+    }
+    if (this.bad <= patience) return
+    for (const group of this.optimizer.paramGroups) {
+      const next = Math.max(group.lr * factor, minLr)
+      if (group.lr - next > eps) group.lr = next
+    }
+    this.cooling = cooldown
+    this.bad = 0
+  }
+
+  /** The rates of the groups now. */
+  getLastLr(): number[] {
+    return this.optimizer.paramGroups.map((group) => group.lr)
+  }
+}

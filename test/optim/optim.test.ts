@@ -1,0 +1,352 @@
+/** Optimizers and schedulers against PyTorch's trajectories, and what they refuse. */
+import { readFileSync } from 'node:fs'
+import { describe, expect, test, vi } from 'vitest'
+import * as torch from '../../src/index.ts'
+
+const { nn, optim, tensor } = torch
+type Options = Record<string, unknown>
+
+interface Fixture {
+  x: number[][]
+  y: number[][]
+  w: number[][]
+  b: number[]
+  cases: { optimizer: string; options: Options; steps: { w: number[][]; b: number[] }[]; state: Record<string, number[][]> }[]
+  groups: { w: number[][]; b: number[] }[]
+}
+interface Schedules {
+  schedules: { scheduler: string; arguments: unknown[]; options: Options; rates: number[][] }[]
+  plateau: { metrics: number[]; cases: { options: Options; rates: number[] }[] }
+}
+const read = (name: string): unknown => JSON.parse(readFileSync(new URL(name, import.meta.url), 'utf8'))
+const fixture = read('./trajectories.json') as Fixture
+const schedules = read('./schedules.json') as Schedules
+
+const camel = (name: string): string => name.replace(/_(.)/g, (_, c: string) => c.toUpperCase())
+const camelCased = (options: Options): Options => Object.fromEntries(Object.entries(options).map(([k, v]) => [camel(k), v]))
+
+const f64 = { dtype: 'float64', requiresGrad: true } as const
+const X = tensor(fixture.x, { dtype: 'float64' })
+const Y = tensor(fixture.y, { dtype: 'float64' })
+const lossOf = (w: torch.Tensor, b: torch.Tensor): torch.Tensor =>
+  X.to(w.dtype).matmul(w).add(b).tanh().sub(Y.to(w.dtype)).pow(2).mean().add(w.pow(4).sum().mul(0.01))
+
+function close(actual: torch.Tensor, wanted: unknown, tolerance = 1e-12): void {
+  const a = actual.toTypedArray()
+  const b = (wanted as number[]).flat(3)
+  expect(a.length).toBe(b.length)
+  a.forEach((v, i) => expect(Math.abs(v - b[i]!) / Math.max(1, Math.abs(b[i]!))).toBeLessThanOrEqual(tolerance))
+}
+
+type Make = new (params: torch.Tensor[], options: Options) => torch.optim.Optimizer<{ lr: number }>
+const make = (name: string): Make => (optim as unknown as Record<string, Make>)[name]!
+const setup = (): { w: torch.Tensor; b: torch.Tensor } => ({ w: tensor(fixture.w, f64), b: tensor(fixture.b, f64) })
+
+describe('trajectories', () => {
+  for (const { optimizer, options, steps, state } of fixture.cases) {
+    test(`${optimizer} ${JSON.stringify(options)}`, () => {
+      const { w, b } = setup()
+      const o = new (make(optimizer))([w, b], camelCased(options))
+      for (const wanted of steps) {
+        o.zeroGrad()
+        lossOf(w, b).backward()
+        o.step()
+        close(w, wanted.w)
+        close(b, wanted.b)
+      }
+      for (const [name, values] of Object.entries(state)) close(o.state.get(w)![camel(name)] as torch.Tensor, values)
+    })
+  }
+
+  test('float32, on the reference backend too', () => {
+    for (const backend of ['wasm', 'reference'] as const) {
+      const before = torch.getBackend().startsWith('wasm') ? 'wasm' : 'reference'
+      torch.setBackend(backend)
+      try {
+        const { steps } = fixture.cases.find((c) => c.optimizer === 'Adam' && c.options['amsgrad'] === true)!
+        const w = tensor(fixture.w, { requiresGrad: true })
+        const b = tensor(fixture.b, { requiresGrad: true })
+        const o = new optim.Adam([w, b], { lr: 0.05, amsgrad: true })
+        for (const wanted of steps) {
+          o.zeroGrad()
+          lossOf(w, b).backward()
+          o.step()
+          close(w, wanted.w, 1e-5)
+        }
+      } finally {
+        torch.setBackend(before)
+      }
+    }
+  })
+
+  test('groups with rates of their own, changed on the way; a parameter without gradient is left out', () => {
+    const { w, b } = setup()
+    const o = new optim.Adam([{ params: [w] }, { params: [b], lr: 0.2, betas: [0.7, 0.9] }], { lr: 0.05 })
+    fixture.groups.forEach((wanted, i) => {
+      o.zeroGrad()
+      lossOf(w, b).backward()
+      if (i === 4) b.grad = null
+      if (i === 6) o.paramGroups[1]!.lr = 0.01
+      o.step()
+      close(w, wanted.w)
+      close(b, wanted.b)
+    })
+  })
+
+  test('any layout of the parameter and its gradient, and memory shared with JS', () => {
+    const { steps } = fixture.cases.find((c) => c.optimizer === 'SGD' && c.options['nesterov'] === true)!
+    const transposed = tensor(fixture.w, { dtype: 'float64' }).t().contiguous().t().requiresGrad_()
+    const wide = torch.zeros([3, 4], { dtype: 'float64' }).narrow(1, 1, 2)
+    wide.copy_(tensor(fixture.w, { dtype: 'float64' }))
+    const shared = torch.fromNumpy(new Float64Array(fixture.w.flat())).reshape([3, 2])
+    for (const w of [transposed, wide.detach().requiresGrad_(), shared.detach().requiresGrad_()]) {
+      const b = tensor(fixture.b, f64)
+      const o = new optim.SGD([w, b], { lr: 0.1, momentum: 0.9, nesterov: true })
+      for (const wanted of steps) {
+        o.zeroGrad()
+        lossOf(w, b).backward()
+        w.grad = w.grad!.t().contiguous().t()
+        o.step()
+        close(w, wanted.w)
+      }
+    }
+  })
+})
+
+describe('state', () => {
+  test('stateDict and loadStateDict continue a run exactly', () => {
+    const run = (o: torch.optim.Adam, w: torch.Tensor, b: torch.Tensor, n: number): void => {
+      for (let i = 0; i < n; i++) {
+        o.zeroGrad()
+        lossOf(w, b).backward()
+        o.step()
+      }
+    }
+    const first = setup()
+    const o1 = new optim.Adam([first.w, first.b], { lr: 0.05, amsgrad: true })
+    run(o1, first.w, first.b, 4)
+    const second = { w: first.w.detach().clone().requiresGrad_(), b: first.b.detach().clone().requiresGrad_() }
+    const o2 = new optim.Adam([second.w, second.b], { lr: 0.7, amsgrad: true })
+    run(o2, setup().w, setup().b, 1)
+    o2.loadStateDict(o1.stateDict())
+    expect(o2.paramGroups[0]!.lr).toBe(0.05)
+    run(o1, first.w, first.b, 6)
+    run(o2, second.w, second.b, 6)
+    expect(second.w.tolist()).toEqual(first.w.tolist())
+    expect(o2.state.get(second.w)!['expAvg'] === o1.state.get(first.w)!['expAvg']).toBe(false)
+  })
+
+  test('loadStateDict refuses what does not fit, before changing anything', () => {
+    const { w, b } = setup()
+    const o = new optim.Adam([w, b])
+    const other = new optim.Adam([{ params: [w] }, { params: [b] }])
+    expect(() => o.loadStateDict(other.stateDict())).toThrow('loaded state dict has a different number of parameter groups')
+    expect(() => o.loadStateDict(new optim.Adam([w]).stateDict())).toThrow(
+      "loaded state dict contains a parameter group that doesn't match the size of optimizer's group",
+    )
+  })
+
+  test('momentum switched on later starts from the gradient', () => {
+    const w = tensor([1], f64)
+    const o = new optim.SGD([w], { lr: 0.1, dampening: 0.5 })
+    w.grad = tensor([1], { dtype: 'float64' })
+    o.step()
+    o.paramGroups[0]!.momentum = 0.5
+    o.step()
+    close(w, [0.8])
+    o.step() // b = 0.5·1 + 0.5·1
+    close(w, [0.7])
+  })
+
+  test('a step counts as an in-place change: a graph that saved the parameter refuses to go on', () => {
+    const w = tensor([1, 2], { requiresGrad: true })
+    const y = w.mul(w).sum()
+    w.grad = torch.ones([2])
+    const before = w._version
+    new optim.SGD([w], { lr: 0.1 }).step()
+    expect(w._version).toBe(before + 1)
+    expect(() => y.backward()).toThrow('modified by an inplace operation')
+  })
+
+  test('state outlives a scope', () => {
+    const w = new nn.Parameter(tensor([1, 2]))
+    const o = new optim.Adam([w])
+    for (let i = 0; i < 3; i++) {
+      torch.scope(() => {
+        o.zeroGrad()
+        w.pow(2).sum().backward()
+        o.step()
+      })
+    }
+    expect((o.state.get(w)!['expAvg'] as torch.Tensor).shape).toEqual([2])
+    expect(w.tolist()).toHaveLength(2)
+  })
+})
+
+describe('step and zeroGrad', () => {
+  test('a closure runs with recording on, and its result is returned', () => {
+    const { w, b } = setup()
+    const o = new optim.SGD([w, b], { lr: 0.1 })
+    const loss = torch.noGrad(() =>
+      o.step(() => {
+        o.zeroGrad()
+        const l = lossOf(w, b)
+        l.backward()
+        return l
+      }),
+    )
+    expect(loss.item()).toBeCloseTo(lossOf(...(Object.values(setup()) as [torch.Tensor, torch.Tensor])).item(), 12)
+    close(w, fixture.cases[0]!.steps[0]!.w)
+  })
+
+  test('zeroGrad forgets or zeroes', () => {
+    const w = tensor([1, 2], { requiresGrad: true })
+    const o = new optim.SGD([w])
+    w.pow(2).sum().backward()
+    const g = w.grad!
+    o.zeroGrad({ setToNone: false })
+    expect(w.grad).toBe(g)
+    expect(g.tolist()).toEqual([0, 0])
+    o.zeroGrad()
+    expect(w.grad).toBeNull()
+    w.pow(3).sum().backward({ createGraph: true })
+    o.zeroGrad({ setToNone: false })
+    expect(w.grad!.requiresGrad).toBe(false)
+  })
+
+  test('an optimizer of your own', () => {
+    class Sign extends optim.Optimizer<{ lr: number }> {
+      protected check(): void {}
+      protected update(p: torch.Tensor, g: torch.Tensor, { lr }: { lr: number }): void {
+        p.sub_(g.sign().mul(lr))
+      }
+    }
+    const w = tensor([1, -2], { requiresGrad: true })
+    const o = new Sign([w], { lr: 0.5 })
+    w.pow(2).sum().backward()
+    o.step()
+    expect(w.tolist()).toEqual([0.5, -1.5])
+    expect(() => new Sign([w], { lr: undefined } as unknown as { lr: number })).toThrow(
+      "parameter group didn't specify a value of required optimization parameter lr",
+    )
+  })
+})
+
+describe('refusals', () => {
+  const w = (): torch.Tensor => tensor([1, 2], { requiresGrad: true })
+  const wrong =
+    (params: unknown): (() => unknown) =>
+    () =>
+      new optim.SGD(params as torch.Tensor[])
+  test('of parameters', () => {
+    expect(wrong(w().mul(2))).toThrow(
+      'params argument given to the optimizer should be an iterable of Tensors or dicts, but got torch.FloatTensor',
+    )
+    expect(wrong([w().mul(2)])).toThrow("can't optimize a non-leaf Tensor")
+    expect(wrong([])).toThrow('optimizer got an empty parameter list')
+    expect(wrong([1])).toThrow('optimizer can only optimize Tensors, but one of the params is number')
+    const p = w()
+    expect(wrong([{ params: [p] }, { params: [w(), p] }])).toThrow('some parameters appear in more than one parameter group')
+    expect(wrong([p])).not.toThrow()
+    expect(() => new optim.SGD([p]).addParamGroup(5 as never)).toThrow('param_group must be a dict, but got number')
+  })
+
+  test('duplicates in one group are warned of', () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
+    const p = w()
+    new optim.SGD([p, p])
+    expect(warn.mock.calls[0]![0]).toMatch(/^optimizer contains a parameter group with duplicate parameters/)
+    warn.mockRestore()
+  })
+
+  test('of hyper-parameters', () => {
+    expect(() => new optim.SGD([w()], { lr: -1 })).toThrow('Invalid learning rate: -1')
+    expect(() => new optim.SGD([w()], { lr: Number.NaN })).toThrow('Invalid learning rate: NaN')
+    expect(() => new optim.SGD([w()], { momentum: -0.5 })).toThrow('Invalid momentum value: -0.5')
+    expect(() => new optim.SGD([w()], { weightDecay: -0.5 })).toThrow('Invalid weight_decay value: -0.5')
+    expect(() => new optim.SGD([w()], { nesterov: true })).toThrow('Nesterov momentum requires a momentum and zero dampening')
+    expect(() => new optim.Adam([w()], { betas: [1, 0.9] })).toThrow('Invalid beta parameter at index 0: 1')
+    expect(() => new optim.AdamW([w()], { betas: [0.9, -1] })).toThrow('Invalid beta parameter at index 1: -1')
+    expect(() => new optim.Adam([w()], { eps: -1 })).toThrow('Invalid epsilon value: -1')
+    expect(() => new optim.RMSprop([w()], { alpha: -1 })).toThrow('Invalid alpha value: -1')
+    expect(() => new optim.Adagrad([w()], { lrDecay: -1 })).toThrow('Invalid lr_decay value: -1')
+  })
+
+  test('prints as torch does', () => {
+    expect(new optim.SGD([w()], { lr: 0.1 }).toString()).toBe(
+      'SGD (\nParameter Group 0\n    dampening: 0\n    lr: 0.1\n    maximize: false\n    momentum: 0\n    nesterov: false\n    weightDecay: 0\n)',
+    )
+  })
+})
+
+describe('schedules', () => {
+  type Scheduler = torch.optim.lrScheduler.LRScheduler
+  const two = (): torch.optim.SGD => {
+    const [p, q] = [torch.zeros(1).requiresGrad_(), torch.zeros(1).requiresGrad_()]
+    return new optim.SGD([{ params: [p] }, { params: [q], lr: 0.5 }], { lr: 0.1 })
+  }
+  for (const { scheduler, arguments: args, options, rates } of schedules.schedules) {
+    test(`${scheduler} ${JSON.stringify(args)} ${JSON.stringify(options)}`, () => {
+      const o = two()
+      const Make = (optim.lrScheduler as unknown as Record<string, new (...a: unknown[]) => Scheduler>)[scheduler]!
+      const s = new Make(o, ...args, camelCased(options))
+      rates.forEach((wanted, i) => {
+        if (i > 0) {
+          o.step()
+          s.step()
+        }
+        s.getLastLr().forEach((rate, j) => expect(Math.abs(rate - wanted[j]!)).toBeLessThanOrEqual(1e-13))
+        expect(o.paramGroups.map((g) => g.lr)).toEqual(s.getLastLr())
+      })
+    })
+  }
+
+  test('LambdaLR multiplies the starting rate', () => {
+    const o = two()
+    const s = new optim.lrScheduler.LambdaLR(o, [(e) => 1 / (1 + e), () => 2])
+    o.step()
+    s.step()
+    expect(s.getLastLr()).toEqual([0.05, 1])
+    expect(() => new optim.lrScheduler.LambdaLR(two(), [() => 1])).toThrow('Expected 2 lr_lambdas, but got 1')
+  })
+
+  test('a schedule goes on from its state', () => {
+    const [a, b] = [two(), two()]
+    const first = new optim.lrScheduler.CosineAnnealingLR(a, 7)
+    for (let i = 0; i < 3; i++) {
+      a.step()
+      first.step()
+    }
+    const second = new optim.lrScheduler.CosineAnnealingLR(b, 7)
+    b.loadStateDict(a.stateDict())
+    second.loadStateDict(first.stateDict())
+    for (let i = 0; i < 3; i++) {
+      a.step()
+      first.step()
+      b.step()
+      second.step()
+    }
+    expect(second.getLastLr()).toEqual(first.getLastLr())
+    expect(() => new optim.lrScheduler.StepLR(two(), 2, { lastEpoch: 3 })).toThrow(
+      "param 'initial_lr' is not specified in param_groups[0] when resuming an optimizer",
+    )
+  })
+
+  test('a step before the optimizer’s is warned of', () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
+    new optim.lrScheduler.StepLR(two(), 2).step()
+    expect(warn.mock.calls[0]![0]).toMatch(/^Detected call of `lr_scheduler\.step\(\)` before `optimizer\.step\(\)`/)
+    warn.mockRestore()
+  })
+
+  test('ReduceLROnPlateau', () => {
+    for (const { options, rates } of schedules.plateau.cases) {
+      const o = new optim.SGD([torch.zeros(1).requiresGrad_()], { lr: 0.1 })
+      const s = new optim.lrScheduler.ReduceLROnPlateau(o, camelCased(options))
+      schedules.plateau.metrics.forEach((m, i) => {
+        s.step(m)
+        expect(o.paramGroups[0]!.lr).toBeCloseTo(rates[i]!, 14)
+      })
+    }
+  })
+})
