@@ -2,12 +2,15 @@
 import { createInterface } from 'node:readline'
 import type { Row } from './rows.ts'
 
+/** Runs the work of a row n times; a promise where the library computes later. */
+export type Run = (n: number) => void | Promise<void>
+
 /** Makes the work of a row; the result runs it n times. Undefined: this library can't. */
-export type Make = (row: Row) => Promise<((n: number) => void) | undefined> | ((n: number) => void) | undefined
+export type Make = (row: Row) => Promise<Run | undefined> | Run | undefined
 
 /** Answers requests on standard input until it closes. Each request runs one row for about `ms` milliseconds. */
 export async function serve(make: Make): Promise<void> {
-  const made = new Map<string, ((n: number) => void) | undefined>()
+  const made = new Map<string, Run | undefined>()
   console.log(JSON.stringify({ ready: true }))
   for await (const line of createInterface({ input: process.stdin })) {
     const { row, ms } = JSON.parse(line) as { row: Row; ms: number }
@@ -17,7 +20,7 @@ export async function serve(make: Make): Promise<void> {
         made.set(row.name, await make(row))
       }
       const run = made.get(row.name)
-      console.log(JSON.stringify(run === undefined ? { missing: true } : { seconds: measure(run, ms) }))
+      console.log(JSON.stringify(run === undefined ? { missing: true } : { seconds: await measure(run, ms) }))
     } catch (error) {
       console.log(JSON.stringify({ missing: true, error: String(error) }))
     }
@@ -25,20 +28,20 @@ export async function serve(make: Make): Promise<void> {
 }
 
 /** Seconds per call: the best of batches that together take about `ms`. */
-function measure(run: (n: number) => void, ms: number): number {
+async function measure(run: Run, ms: number): Promise<number> {
   let n = 1
-  const time = (k: number): number => {
+  const time = async (k: number): Promise<number> => {
     const start = performance.now()
-    run(k)
+    await run(k)
     return (performance.now() - start) / 1000
   }
-  let once = time(1)
+  let once = await time(1)
   while (once * 1000 < ms / 20 && n < 1e6) {
     n *= 2
-    once = time(n)
+    once = await time(n)
   }
   let best = once / n
   const end = performance.now() + ms
-  while (performance.now() < end) best = Math.min(best, time(n) / n)
+  while (performance.now() < end) best = Math.min(best, (await time(n)) / n)
   return best
 }

@@ -16,6 +16,7 @@ const { values: options } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
     ms: { type: 'string', default: '150' },
+    warm: { type: 'string', default: '1500' },
     only: { type: 'string', default: '' },
     write: { type: 'string', default: '' },
   },
@@ -116,8 +117,8 @@ const table: string[][] = [['row', 'unit', ...peers.map((p) => p.name), ...other
 const record: unknown[] = []
 for (const row of chosen) {
   const times = new Map<Peer, number[]>(peers.map((p) => [p, []]))
-  // A warm-up for everybody: compilers of all sorts need one.
-  for (const peer of peers) await peer.ask(row, Number(options.ms))
+  // A warm-up for everybody: compilers need one, and allocators reach the state where memory is reused.
+  for (const peer of peers) await peer.ask(row, Number(options.warm))
   for (let round = 0; round < Number(options.rounds); round++) {
     for (const peer of peers) {
       const { seconds } = await peer.ask(row, Number(options.ms))
@@ -147,7 +148,7 @@ if (options.write !== '') {
   const markdown = [
     `# Benchmark: ${options.write}`,
     '',
-    `${machine}. ${options.rounds} interleaved rounds of ${options.ms} ms; best of each; ratios are of the best and of the medians.`,
+    `${machine}. ${options.rounds} interleaved rounds of ${options.ms} ms after ${options.warm} ms of warm-up; best of each; ratios are of the best and of the medians.`,
     '',
     ...table.map((r, i) => `| ${r.join(' | ')} |${i === 0 ? `\n|${' --- |'.repeat(r.length)}` : ''}`),
     '',

@@ -10,6 +10,15 @@ const wave = (shape, scale = 0.3) => {
   return np.array(Float32Array.from({ length: n }, (_, i) => Math.sin(i * 12.9898) * scale)).reshape(shape)
 }
 
+/** Results are lazy: each is waited for, then released. */
+const finished = async (times, make) => {
+  for (let i = 0; i < times; i++) {
+    const made = make()
+    await made.blockUntilReady()
+    made.dispose()
+  }
+}
+
 await serve(({ kind, sizes }) => {
   const [n] = sizes
   if (kind === 'chain' || kind === 'chainBackward') {
@@ -47,14 +56,10 @@ await serve(({ kind, sizes }) => {
     const a = wave([n, n])
     const b = wave([n, n])
     const f = jit((u, v) => np.matmul(u, v))
-    return (times) => {
-      for (let i = 0; i < times; i++) f(a.ref, b.ref).dispose()
-    }
+    return (times) => finished(times, () => f(a.ref, b.ref))
   }
   const a = wave([n])
   const b = wave([n])
   const f = kind === 'add' ? jit((u, v) => u.add(v)) : jit((u) => np.exp(u))
-  return (times) => {
-    for (let i = 0; i < times; i++) (kind === 'add' ? f(a.ref, b.ref) : f(a.ref)).dispose()
-  }
+  return (times) => finished(times, () => (kind === 'add' ? f(a.ref, b.ref) : f(a.ref)))
 })
