@@ -10,7 +10,7 @@ import { describe, expect, test } from 'vitest'
 
 /** Layers from the ground up. A module imports values from its own layer and from lower ones only. */
 const LAYERS: readonly (readonly string[])[] = [
-  ['errors'],
+  ['errors', 'warnings'],
   ['dtype'],
   ['shape'],
   ['layout'],
@@ -35,6 +35,7 @@ const OUTER: readonly string[] = ['autograd/index', 'nn/*', 'optim/*', 'func/*',
 /** What of the layers the outer modules may import: the public face and the vocabulary it speaks. */
 const FACE: readonly string[] = [
   'errors',
+  'warnings',
   'dtype',
   'shape',
   'random',

@@ -8,7 +8,8 @@ import { fit } from './fit.ts'
 import { atLeaf, postHooks, preHooks, tensorHooks } from './hooks.ts'
 import { modes } from './modes.ts'
 import { AccumulateGrad, type Node } from './node.ts'
-import { ReadyQueue } from './queue.ts'
+import { executionOrder, markNeeded, ReadyQueue } from './queue.ts'
+import { requireStack } from './user.ts'
 
 // Note [Scratch fields]
 // A pass keeps its counts and buffers in fields of the nodes it visits, which costs nothing to find. A pass that starts
@@ -30,7 +31,7 @@ export interface PassOptions {
   readonly record: boolean
   /** Compute only what leads here, and return the gradients here; null: fill `.grad` of all leaves. */
   readonly inputs: readonly Edge[] | null
-  /** With `inputs`: leaves named there accumulate instead of being returned. */
+  /** With `inputs`: they accumulate (or retain) their gradients instead of having them returned. */
   readonly accumulate: boolean
 }
 
@@ -42,6 +43,11 @@ type Stashed = Pick<Node, 'task' | 'pending' | 'needed' | 'buffer' | 'buffers'> 
 
 let nextTask = 0
 let running: Task | null = null
+
+/** The innermost pass that is running. */
+export function runningTask(): Task | null {
+  return running
+}
 
 export class Task {
   readonly id: number = nextTask++
@@ -73,8 +79,10 @@ export class Task {
     if (options.inputs === null) return
     this.captures = new Map()
     for (const [slot, { node, nr }] of options.inputs.entries()) {
-      this.captured.push(null)
-      this.captures.set(node, [...(this.captures.get(node) ?? []), { nr, slot }])
+      if (!options.accumulate) this.captured.push(null)
+      let slots = this.captures.get(node)
+      if (slots === undefined) this.captures.set(node, (slots = []))
+      slots.push({ nr, slot })
     }
   }
 
@@ -82,11 +90,12 @@ export class Task {
   execute(roots: readonly Edge[], grads: readonly TensorCore[]): (TensorCore | null)[] {
     const before = modes.grad
     const previous = running
+    if (previous !== null) requireStack()
     running = this
     modes.grad = this.record
     try {
       this.count(roots)
-      if (this.restrict) this.mark()
+      if (this.captures !== null) markNeeded(this.visited, this.captures.keys(), this.accumulates)
       for (const [i, { node, nr }] of roots.entries()) this.put(node, nr, grads[i]!)
       for (const { node } of roots) {
         if (node.pending !== 0) continue
@@ -131,30 +140,6 @@ export class Task {
     return true
   }
 
-  /** Marks the nodes that lead to an input that was asked for: edges reversed, walked from the inputs. */
-  private mark(): void {
-    const users = new Map<Node, Node[]>()
-    for (const node of this.visited) {
-      node.needed = false
-      for (const next of node.edges) {
-        if (next === null) continue
-        const list = users.get(next)
-        if (list === undefined) users.set(next, [node])
-        else list.push(node)
-      }
-    }
-    const stack: Node[] = []
-    for (const node of this.captures!.keys()) {
-      if (this.accumulates && node instanceof AccumulateGrad) node.needed = true
-      stack.push(...(users.get(node) ?? []))
-    }
-    for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
-      if (node.needed) continue
-      node.needed = true
-      stack.push(...(users.get(node) ?? []))
-    }
-  }
-
   /** Must a gradient for this edge be computed? Nodes ask before they spend work on it. */
   wants(next: Node | null): next is Node {
     return next !== null && (!this.restrict || next.needed || this.captures!.has(next))
@@ -185,12 +170,17 @@ export class Task {
     const heldAll = gs === null ? null : [...gs]
     node.buffer = null
     node.buffers = null
-    if (node.hooks !== null) g = tensorHooks(node, g, gs, this)
-    const captures = this.captures?.get(node)
-    if (captures !== undefined) this.capture(node, captures, g, gs)
-    if (!this.restrict || node.needed) {
+    // What is asked for of a node that also runs is what arrived there; of one that doesn't, what its tensor's hooks made of it.
+    const needed = !this.restrict || node.needed
+    if (!needed && node.hooks !== null) g = tensorHooks(node, g, gs, this)
+    const slots = this.accumulates ? undefined : this.captures?.get(node)
+    if (slots !== undefined) this.capture(slots, g, gs)
+    if (needed) {
+      this.node = node
+      if (node.hooks !== null) g = tensorHooks(node, g, gs, this)
       if (node instanceof AccumulateGrad) atLeaf(node, g, this)
       else this.apply(node, g, gs)
+      this.node = null
     }
     if (held !== null) this.area.drop(held.storage)
     if (heldAll !== null) for (const h of heldAll) if (h !== null) this.area.drop(h.storage)
@@ -200,7 +190,6 @@ export class Task {
     const { out, area } = this
     const { edges, nrs } = node
     let g = first
-    this.node = node
     if (node.hooks !== null) g = preHooks(node, g, gs)
     for (let i = 0; i < edges.length; i++) out[i] = null
     if (g !== null || gs?.some((x) => x !== null)) node.run(g, gs, this)
@@ -219,15 +208,28 @@ export class Task {
       if (--next.pending === 0) this.ready.push(next)
     }
     area.settle()
-    this.node = null
   }
 
-  private capture(node: Node, captures: readonly Slot[], g: TensorCore | null, gs: (TensorCore | null)[] | null): void {
-    if (this.accumulates && node instanceof AccumulateGrad) return
-    for (const { nr, slot } of captures) {
+  private capture(slots: readonly Slot[], g: TensorCore | null, gs: (TensorCore | null)[] | null): void {
+    for (const { nr, slot } of slots) {
       const found = gs === null ? g : gs[nr]!
       this.captured[slot] = found === null ? null : handOut(found, this.area)
     }
+  }
+
+  /** Will this node run (or hand out what it gets) in this pass? */
+  executes(node: Node): boolean {
+    return node.task === this && (!this.restrict || node.needed || this.captures!.has(node))
+  }
+
+  /** Is this a pass that returns the gradient of this leaf instead of accumulating it? */
+  returns(node: Node): boolean {
+    return !this.accumulates && this.captures !== null && this.captures.has(node)
+  }
+
+  /** The nodes that run, in their order (as it stood when the pass began). */
+  order(): Node[] {
+    return executionOrder(this.visited).filter((node) => this.executes(node))
   }
 
   /** Gives the nodes back: empty, or to the outer pass that was using them. */

@@ -4,9 +4,10 @@ import type { Tensor } from '../fluent.ts'
 import { sameShape } from '../shape.ts'
 import { isTensor, type TensorCore } from '../tensor.ts'
 import { withLevel, wrap } from './levels.ts'
-import { type BackwardOptions, inputList } from './methods.ts'
+import { asPlaces, type BackwardOptions, inputList } from './methods.ts'
 import { modes } from './modes.ts'
-import { backpropagate, differentiate } from './run.ts'
+import { GradientEdge } from './node.ts'
+import { backpropagate, describeInput, differentiate, type Place } from './run.ts'
 
 /** Options of `grad`. */
 export interface GradOptions {
@@ -24,7 +25,8 @@ export interface GradOptions {
   readonly materializeGrads?: boolean
 }
 
-const asList = (t: Tensor | readonly Tensor[]): readonly Tensor[] => (isTensor(t) ? [t as Tensor] : (t as readonly Tensor[]))
+/** A tensor or a place in the graph, or several. */
+export type Places = Tensor | GradientEdge | readonly (Tensor | GradientEdge)[]
 
 /**
  * The gradients of `outputs` (summed) with respect to each input; `.grad` is not touched.
@@ -34,22 +36,20 @@ const asList = (t: Tensor | readonly Tensor[]): readonly Tensor[] => (isTensor(t
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad.html
  */
 export function grad(
-  outputs: Tensor | readonly Tensor[],
-  inputs: Tensor | readonly Tensor[],
-  options: GradOptions & { readonly allowUnused?: false },
-): Tensor[]
-export function grad(outputs: Tensor | readonly Tensor[], inputs: Tensor | readonly Tensor[], options?: GradOptions): Tensor[]
-export function grad(
-  outputs: Tensor | readonly Tensor[],
-  inputs: Tensor | readonly Tensor[],
-  options: GradOptions = {},
-): (Tensor | null)[] {
-  const outs = asList(outputs)
-  const ins = asList(inputs)
-  if (ins.length === 0) throw new ArgumentError('grad requires non-empty inputs.')
+  outputs: Places,
+  inputs: Places,
+  options: GradOptions & { readonly allowUnused: true; readonly materializeGrads?: false },
+): (Tensor | null)[]
+export function grad(outputs: Places, inputs: Places, options?: GradOptions): Tensor[]
+export function grad(outputs: Places, inputs: Places, options: GradOptions = {}): (Tensor | null)[] {
+  const outs = asPlaces(outputs)
+  const ins = asPlaces(inputs)
+  if (ins.length === 0) throw new ArgumentError('`inputs` argument to `grad()` cannot be empty: grad requires non-empty inputs.')
   if (options.materializeGrads && options.allowUnused === false) {
     throw new ArgumentError('Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.')
   }
+  if (options.materializeGrads && ins.some((x) => x instanceof GradientEdge))
+    throw new ArgumentError('materialize_grads cannot be used when the given input is a GradientEdge')
   if (modes.depth > 0 && outs.some((t) => isTensor(t) && t.wrap !== null)) {
     throw new GraphError(
       'grad() called inside a func transform. This is not supported, please use func.grad or func.vjp instead or call grad() outside of transforms.',
@@ -67,31 +67,34 @@ export function grad(
   return made.map((g, i) => {
     if (g !== null) return g as Tensor
     const x = ins[i]!
-    if (options.materializeGrads) return x.zerosLike()
+    if (options.materializeGrads) {
+      const zeros = (x as Tensor).detach().zerosLike()
+      return createGraph ? zeros.requiresGrad_() : zeros
+    }
     if (options.allowUnused) return null
     throw new GraphError(
-      `One of the differentiated Tensors appears to not have been used in the graph. Set allowUnused: true if this is the desired behavior. It is input ${i}, of shape ${show(x.shape)}` +
-        `${x.gradFn === null ? ' (a leaf)' : ` (made by ${x.gradFn.name()})`}; no output depends on it.`,
-      { shapes: [x.shape] },
+      `One of the differentiated Tensors appears to not have been used in the graph. Set allowUnused: true if this is the desired behavior. It is ${describeInput(x, i)}; no output depends on it.`,
     )
   }) as Tensor[]
 }
 
 /** One pass over gradients that are batched along dim 0, by the batching rules. */
 function batched(
-  outs: readonly Tensor[],
-  ins: readonly Tensor[],
+  outs: readonly Place[],
+  ins: readonly Place[],
   gradOutputs: readonly (Tensor | null)[] | null,
   settings: { keepGraph: boolean; createGraph: boolean; level: null },
 ): (TensorCore | null)[] {
   if (gradOutputs === null) throw new ArgumentError('grad: isGradsBatched needs gradOutputs with a leading batch dimension')
   let size = -1
   gradOutputs.forEach((g, i) => {
+    const out = outs[i]!
+    if (out instanceof GradientEdge) throw new ArgumentError('Batched grads are not supported with GradientEdge')
     if (g === null) return
-    if (g.layout.rank === 0 || !sameShape(g.shape.slice(1), outs[i]!.shape)) {
+    if (g.layout.rank === 0 || !sameShape(g.shape.slice(1), out.layout.shape)) {
       throw new ShapeError(
-        `If \`isGradsBatched: true\`, we interpret the first dimension of each grad_output as the batch dimension. The sizes of the remaining dimensions are expected to match the shape of corresponding output, but a mismatch was detected: grad_output[${i}] has a shape of ${show(g.shape)} and output[${i}] has a shape of ${show(outs[i]!.shape)}.`,
-        { shapes: [g.shape, outs[i]!.shape] },
+        `If \`isGradsBatched: true\`, we interpret the first dimension of each grad_output as the batch dimension. The sizes of the remaining dimensions are expected to match the shape of corresponding output, but a mismatch was detected: grad_output[${i}] has a shape of ${show(g.shape)} and output[${i}] has a shape of ${show(out.layout.shape)}. If you only want some tensors in \`grad_output\` to be considered batched, consider using vmap.`,
+        { shapes: [g.shape, out.layout.shape] },
       )
     }
     size = g.shape[0]!
@@ -114,12 +117,8 @@ export function unbatch(t: TensorCore, depth: number, size: number): Tensor {
  * Adds the gradients of `tensors` (summed) to the `.grad` of the leaves they depend on.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.backward.html
  */
-export function backward(
-  tensors: Tensor | readonly Tensor[],
-  gradTensors?: Tensor | readonly (Tensor | null)[] | null,
-  options: BackwardOptions = {},
-): void {
-  const outs = asList(tensors)
+export function backward(tensors: Places, gradTensors?: Tensor | readonly (Tensor | null)[] | null, options: BackwardOptions = {}): void {
+  const outs = asPlaces(tensors)
   const grads =
     gradTensors === undefined || gradTensors === null
       ? null

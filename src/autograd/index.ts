@@ -1,5 +1,6 @@
 /** `gradtape/autograd`: passes, the graph's vocabulary, and what plugs into it. */
-export { backward, type GradOptions, grad } from './grad.ts'
+export { backward, type GradOptions, grad, type Places } from './grad.ts'
+export * as graph from './graph.ts'
 export type { BackwardOptions } from './methods.ts'
 export { enableGrad, inferenceMode, isGradEnabled, isInferenceModeEnabled, noGrad, setGradEnabled } from './modes.ts'
 export { type GradHook, type HookHandle, Node, type PostHook, type PreHook } from './node.ts'

@@ -3,12 +3,13 @@ import { ArgumentError, AutogradError, DTypeError, GraphError, InPlaceError, Sha
 import type { Tensor } from '../fluent.ts'
 import { sameShape } from '../shape.ts'
 import { expectTensor, isTensor, TensorCore } from '../tensor.ts'
+import { warnOnce } from '../warnings.ts'
 import { clearGrad, showGrad } from './accumulate.ts'
 import { wrap } from './levels.ts'
 import { modes } from './modes.ts'
-import { alias, type GradHook, type HookHandle, HookList, leafOf, type Node, NodeHooks } from './node.ts'
-import { edgeOf, needs, refresh } from './record.ts'
-import { backpropagate } from './run.ts'
+import { alias, type GradHook, type GradientEdge, type HookHandle, HookList, leafOf, type Node, NodeHooks } from './node.ts'
+import { edgeOf, keepGradient, needs, refresh } from './record.ts'
+import { backpropagate, type Place } from './run.ts'
 
 /** Options of `backward`. */
 export interface BackwardOptions {
@@ -17,15 +18,20 @@ export interface BackwardOptions {
   /** Record the backward pass itself, for higher derivatives. */
   readonly createGraph?: boolean
   /** Accumulate only into these tensors (leaves or not). */
-  readonly inputs?: Tensor | readonly Tensor[]
+  readonly inputs?: Tensor | GradientEdge | readonly (Tensor | GradientEdge)[]
 }
 
 /** `inputs` as a list; refuses an empty one. */
-export function inputList(inputs: Tensor | readonly Tensor[] | undefined): readonly TensorCore[] | null {
+export function inputList(inputs: BackwardOptions['inputs']): readonly Place[] | null {
   if (inputs === undefined) return null
-  const list = isTensor(inputs) ? [inputs] : inputs
-  if (list.length === 0) throw new ArgumentError("'inputs' argument to backward() cannot be empty.")
+  const list = asPlaces(inputs)
+  if (list.length === 0) throw new ArgumentError('`inputs` argument to `backward()` cannot be empty.')
   return list
+}
+
+/** One place or several, as a list. */
+export function asPlaces(x: Tensor | GradientEdge | readonly (Tensor | GradientEdge)[]): readonly (Tensor | GradientEdge)[] {
+  return Array.isArray(x) ? x : [x as Tensor | GradientEdge]
 }
 
 /**
@@ -100,11 +106,8 @@ export function detach_(x: Tensor): Tensor {
 /** Keeps the gradient of a non-leaf in its `.grad`. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.retain_grad.html */
 export function retainGrad(x: Tensor): void {
   expectTensor('retainGrad', x, 'argument 0')
-  const node = edgeOf(x, null)
-  if (node === null) throw new GraphError("can't retain_grad on Tensor that has requires_grad=False")
-  if (x.node === null) return
-  leafOf(x)
-  ;(node.hooks ??= new NodeHooks()).retain.set(x.outputNr, x)
+  if (edgeOf(x, null) === null) throw new GraphError("can't retain_grad on Tensor that has requires_grad=False")
+  keepGradient(x)
 }
 
 /**
@@ -133,12 +136,9 @@ export function registerPostAccumulateGradHook(x: Tensor, hook: (x: Tensor) => v
   })
 }
 
-let warned = false
-
 function grad(x: TensorCore): TensorCore | null {
-  if (x.node !== null && x.rg && !retains(x) && !warned) {
-    warned = true
-    console.warn(
+  if (x.node !== null && x.rg && !retains(x)) {
+    warnOnce(
       "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated during autograd.backward(). " +
         'If you indeed want the .grad field to be populated for a non-leaf Tensor, use .retainGrad() on the non-leaf Tensor. ' +
         'If you access the non-leaf Tensor by mistake, make sure you access the leaf Tensor instead.',

@@ -1,5 +1,5 @@
 /** The vocabulary of the graph: nodes, edges, saved tensors, version counters, what leaves and views know. */
-import type { DTypeInfo } from '../dtype.ts'
+import type { DType, DTypeInfo } from '../dtype.ts'
 import { ArgumentError, GraphError, InPlaceError, ShapeError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import type { Layout } from '../layout.ts'
@@ -132,6 +132,21 @@ export interface Saved {
   readonly value: SavedTensor
 }
 
+/**
+ * Output `outputNr` of a node: a place in the graph where a gradient arrives. Names a tensor's gradient without holding
+ * the tensor; `backward` and `grad` take it in a tensor's place.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.graph.GradientEdge.html
+ */
+export class GradientEdge {
+  readonly node: Node
+  readonly outputNr: number
+
+  constructor(node: Node, outputNr: number) {
+    this.node = node
+    this.outputNr = outputNr
+  }
+}
+
 let sequence = 0
 
 /** The number the next node will get. */
@@ -251,6 +266,22 @@ export abstract class Node {
   /** For each input: what made it, and which output of that; `[null, 0]` if it needs no gradient. */
   get nextFunctions(): readonly (readonly [Node | null, number])[] {
     return this.edges.map((e, i) => [e, this.nrs?.[i] ?? 0] as const)
+  }
+
+  /** What is known of each output: incoming gradients are made to fit. */
+  get inputMetadata(): readonly { readonly shape: Shape; readonly dtype: DType; readonly device: 'cpu' }[] {
+    return (this.metas ?? [this]).map(({ shape, dt }) => ({ shape, dtype: dt.name, device: 'cpu' }))
+  }
+
+  /** Nodes count up as they are made; of the nodes that are ready, a pass runs the one with the greatest number. */
+  sequenceNr(): number {
+    return this.seq
+  }
+
+  /** Moves the node in the order of ready nodes; what depends on what is not touched. */
+  setSequenceNr(n: number): void {
+    if (!Number.isInteger(n) || n < 0) throw new ArgumentError(`setSequenceNr: expected a whole number from 0 up, got ${n}`)
+    this.seq = n
   }
 
   /** Runs `hook(gradOutputs)` before the node; a list it returns replaces the gradients. */

@@ -1,4 +1,4 @@
-/** The nodes that may run now: newest first, leaves before everything. */
+/** Which nodes of a pass run, and which first: newest first, leaves before everything. */
 import type { Node } from './node.ts'
 
 /** A binary max-heap by sequence number. */
@@ -35,4 +35,53 @@ export class ReadyQueue {
     heap[i] = last
     return top
   }
+}
+
+/**
+ * Marks the nodes of a pass that lead to an input that was asked for, by walking the edges backwards from the inputs. With
+ * `accumulate` the inputs themselves run too.
+ */
+export function markNeeded(visited: readonly Node[], inputs: Iterable<Node>, accumulate: boolean): void {
+  const users = new Map<Node, Node[]>()
+  for (const node of visited) {
+    node.needed = false
+    for (const next of node.edges) {
+      if (next === null) continue
+      const list = users.get(next)
+      if (list === undefined) users.set(next, [node])
+      else list.push(node)
+    }
+  }
+  const stack: Node[] = []
+  const visit = (of: Node): void => {
+    for (const user of users.get(of) ?? []) {
+      if (user.needed) continue
+      user.needed = true
+      stack.push(user)
+    }
+  }
+  for (const node of inputs) {
+    visit(node)
+    if (accumulate) node.needed = true
+  }
+  for (let node = stack.pop(); node !== undefined; node = stack.pop()) visit(node)
+}
+
+/** The nodes in the order in which a pass that starts now would run them. */
+export function executionOrder(nodes: readonly Node[]): Node[] {
+  const pending = new Map(nodes.map((node) => [node, 0]))
+  for (const node of nodes) for (const next of node.edges) if (next !== null) pending.set(next, pending.get(next)! + 1)
+  const ready = new ReadyQueue()
+  for (const [node, n] of pending) if (n === 0) ready.push(node)
+  const found: Node[] = []
+  for (let node = ready.pop(); node !== undefined; node = ready.pop()) {
+    found.push(node)
+    for (const next of node.edges) {
+      if (next === null) continue
+      const n = pending.get(next)! - 1
+      pending.set(next, n)
+      if (n === 0) ready.push(next)
+    }
+  }
+  return found
 }

@@ -7,7 +7,7 @@ import { empty, TensorCore } from '../tensor.ts'
 import type { Task } from './engine.ts'
 import type { Level } from './levels.ts'
 import { modes } from './modes.ts'
-import { type Creation, leafOf, Node, ViewMeta, versionOf } from './node.ts'
+import { type Creation, leafOf, Node, NodeHooks, ViewMeta, versionOf } from './node.ts'
 
 /** Does `t` require gradients at this level (null: the plain tape)? Views follow their base. */
 export function needs(t: TensorCore, level: Level | null): boolean {
@@ -27,6 +27,24 @@ export function attach(y: TensorCore, node: Node, nr = 0): void {
   y.node = node
   y.outputNr = nr
   y.rg = true
+}
+
+/** Connects a changed tensor to its new node. What it wants kept follows it there; its hooks stay with what they were put on. */
+function reattach(t: TensorCore, node: Node): void {
+  const kept = t.node?.hooks?.retain
+  if (kept?.get(t.outputNr) === t) {
+    kept.delete(t.outputNr)
+    ;(node.hooks ??= new NodeHooks()).retain.set(0, t)
+  }
+  attach(t, node)
+}
+
+/** Makes passes keep the gradient of `t` in its `.grad`; leaves do so anyway. */
+export function keepGradient(t: TensorCore): void {
+  const node = edgeOf(t, null)
+  if (node === null || t.node === null) return
+  leafOf(t)
+  ;(node.hooks ??= new NodeHooks()).retain.set(t.outputNr, t)
 }
 
 // Note [Views and in-place operations]
@@ -53,8 +71,7 @@ export function refresh(t: TensorCore): boolean {
   const { base } = view
   if (base.rg) {
     if (view.creation !== 'default' && modes.grad) throw staleView(t)
-    const node = new WindowNode(base, t.layout)
-    attach(t, node)
+    reattach(t, new WindowNode(base, t.layout))
   }
   view.version = vc.value
   return t.rg
@@ -138,14 +155,14 @@ export function bump(t: TensorCore, op: string): void {
 /** After an in-place operation recorded as `node` (whose first edge is the old history of `t`): the new history. */
 export function rebase(t: TensorCore, node: Node): void {
   if (t.viewMeta === null) {
-    attach(t, node)
+    reattach(t, node)
     return
   }
   const { base } = t.viewMeta
   const slices = new CopySlices(base, t.layout, node)
-  attach(base, slices)
+  reattach(base, slices)
   const window = new WindowNode(base, t.layout)
-  attach(t, window)
+  reattach(t, window)
   node.resaveOutput(t, window)
   t.viewMeta.version = t.vc!.value
 }

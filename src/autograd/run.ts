@@ -1,14 +1,16 @@
 /** Starts backward passes: checks roots and gradients, names what is asked for, and hands out the results. */
 import { ArgumentError, GraphError, ShapeError, show } from '../errors.ts'
-import { cloneContiguous, full } from '../execute.ts'
-import { escape } from '../memory/area.ts'
+import { full } from '../execute.ts'
 import { sameShape } from '../shape.ts'
 import { isTensor, refuse, type TensorCore } from '../tensor.ts'
-import { accumulate } from './accumulate.ts'
 import { type Edge, Task } from './engine.ts'
 import type { Level } from './levels.ts'
-import { leafOf } from './node.ts'
-import { edgeOf, needs } from './record.ts'
+import { nameOf } from './names.ts'
+import { GradientEdge, type OutputMeta } from './node.ts'
+import { edgeOf, keepGradient } from './record.ts'
+
+/** Where a pass starts, or what it is asked for: a tensor, or a place in the graph. */
+export type Place = TensorCore | GradientEdge
 
 /** What a pass computes from and keeps. */
 export interface DifferentiateOptions {
@@ -21,116 +23,100 @@ export interface DifferentiateOptions {
   readonly level: Level | null
 }
 
-function rootEdge(t: TensorCore, i: number, level: Level | null): Edge {
-  if (!isTensor(t)) throw refuse('backward', t, `output ${i}`)
-  const node = edgeOf(t, level)
-  if (node === null) {
-    throw new GraphError(
-      `element ${i} of tensors does not require grad and does not have a grad_fn (shape ${show(t.layout.shape)}, ${t.dt.name}): ` +
-        'no input of its computation has requiresGrad, or it was computed under noGrad or from detached tensors',
-      { shapes: [t.layout.shape] },
-    )
-  }
-  return { node, nr: t.node === null ? 0 : t.outputNr }
+/** The place in the graph; null outside of it. */
+function locate(x: Place, level: Level | null, op: string, what: string): Edge | null {
+  if (x instanceof GradientEdge) return { node: x.node, nr: x.outputNr }
+  if (!isTensor(x)) throw refuse(op, x, what)
+  const node = edgeOf(x, level)
+  return node === null ? null : { node, nr: x.node === null ? 0 : x.outputNr }
 }
 
-function rootGradient(t: TensorCore, given: TensorCore | null | undefined, i: number, level: Level | null): TensorCore {
-  const plain = level === null ? t : t.wrap!.value
+function rootEdge(x: Place, i: number, level: Level | null): Edge {
+  const edge = locate(x, level, 'backward', `output ${i}`)
+  if (edge !== null) return edge
+  const { layout, dt } = x as TensorCore
+  throw new GraphError(
+    `element ${i} of tensors does not require grad and does not have a grad_fn (shape ${show(layout.shape)}, ${dt.name}): ` +
+      'no input of its computation has requiresGrad, or it was computed under noGrad or from detached tensors',
+    { shapes: [layout.shape] },
+  )
+}
+
+function rootGradient(x: Place, { node, nr }: Edge, given: TensorCore | null | undefined, i: number, level: Level | null): TensorCore {
+  const meta: OutputMeta = node.meta(nr)
+  const { shape } = x instanceof GradientEdge ? meta : x.layout
   if (given === null || given === undefined) {
-    if (t.layout.numel !== 1) {
+    if (shape.some((n) => n !== 1)) {
       throw new GraphError(
-        `grad can be implicitly created only for scalar outputs (output ${i} has shape ${show(t.layout.shape)}): reduce it first, e.g. with sum() or mean(), or pass the gradient`,
-        { shapes: [t.layout.shape] },
+        `grad can be implicitly created only for scalar outputs (output ${i} has shape ${show(shape)}): reduce it first, e.g. with sum() or mean(), or pass the gradient`,
+        { shapes: [shape] },
       )
     }
-    if (plain.wrap !== null) return (plain as unknown as { onesLike(): TensorCore }).onesLike()
-    return full(t.layout.shape, 1, t.dt, null)
+    const plain = level === null || x instanceof GradientEdge ? null : x.wrap!.value
+    if (plain !== null && plain.wrap !== null) return (plain as unknown as { onesLike(): TensorCore }).onesLike()
+    return full(shape, 1, x instanceof GradientEdge ? meta.dt : x.dt, null)
   }
   if (!isTensor(given)) throw new ArgumentError(`gradients can be either Tensors or None, but got ${typeof given}`)
-  if (!sameShape(given.layout.shape, t.layout.shape)) {
+  if (!sameShape(given.layout.shape, shape)) {
     throw new ShapeError(
-      `Mismatch in shape: grad_output[${i}] has a shape of ${show(given.layout.shape)} and output[${i}] has a shape of ${show(t.layout.shape)}.`,
-      { shapes: [given.layout.shape, t.layout.shape] },
+      `Mismatch in shape: grad_output[${i}] has a shape of ${show(given.layout.shape)} and output[${i}] has a shape of ${show(shape)}.`,
+      { shapes: [given.layout.shape, shape] },
     )
   }
   return given
 }
 
-function pairs(outputs: readonly TensorCore[], options: DifferentiateOptions): { edges: Edge[]; grads: TensorCore[] } {
+function roots(outputs: readonly Place[], options: DifferentiateOptions): { edges: Edge[]; grads: TensorCore[] } {
   const { gradOutputs, level } = options
   if (gradOutputs !== null && gradOutputs.length !== outputs.length) {
     throw new ArgumentError(`got ${outputs.length} tensors and ${gradOutputs.length} gradients`)
   }
   const edges = outputs.map((t, i) => rootEdge(t, i, level))
-  return { edges, grads: outputs.map((t, i) => rootGradient(t, gradOutputs?.[i], i, level)) }
+  return { edges, grads: outputs.map((t, i) => rootGradient(t, edges[i]!, gradOutputs?.[i], i, level)) }
 }
 
-/** Where the gradient of an input arrives. */
-function inputEdge(t: TensorCore, level: Level | null): Edge {
-  const node = edgeOf(t, level)!
-  return { node, nr: t.node === null ? 0 : t.outputNr }
+/** Where the gradient of input `i` arrives. */
+function inputEdge(x: Place, i: number, level: Level | null, op: string): Edge {
+  const edge = locate(x, level, op, `input ${i}`)
+  if (edge !== null) return edge
+  throw new GraphError(
+    `One of the differentiated Tensors does not require grad: ${describeInput(x, i)}; call requiresGrad_() on it before computing`,
+    { shapes: [(x as TensorCore).layout.shape] },
+  )
+}
+
+/** `input 1 (shape [2, 3], the parameter 0.weight)`. */
+export function describeInput(x: Place, i: number): string {
+  if (x instanceof GradientEdge)
+    return `input ${i} (output ${x.outputNr} of ${x.node.name()}, shape ${show(x.node.meta(x.outputNr).shape)})`
+  const name = nameOf(x)
+  const what = name !== undefined ? `the parameter ${name}` : x.node !== null ? `made by ${x.node.name()}` : x.rg ? 'a leaf' : x.dt.name
+  return `input ${i} (shape ${show(x.layout.shape)}, ${what})`
 }
 
 /** The gradients of `outputs` with respect to `inputs`; null where none flows. Touches no `.grad`. */
-export function differentiate(
-  outputs: readonly TensorCore[],
-  inputs: readonly TensorCore[],
-  options: DifferentiateOptions,
-): (TensorCore | null)[] {
-  inputs.forEach((t, i) => {
-    if (!isTensor(t)) throw refuse('grad', t, `input ${i}`)
-    if (!needs(t, options.level)) {
-      throw new GraphError(
-        `One of the differentiated Tensors does not require grad: input ${i} (shape ${show(t.layout.shape)}, ${t.dt.name}); call requiresGrad_() on it before computing`,
-        {
-          shapes: [t.layout.shape],
-        },
-      )
-    }
-  })
-  const { edges, grads } = pairs(outputs, options)
+export function differentiate(outputs: readonly Place[], inputs: readonly Place[], options: DifferentiateOptions): (TensorCore | null)[] {
+  const { edges, grads } = roots(outputs, options)
   const task = new Task({
     keepGraph: options.keepGraph,
     createGraph: options.createGraph,
     record: options.record ?? options.createGraph,
-    inputs: inputs.map((t) => inputEdge(t, options.level)),
+    inputs: inputs.map((x, i) => inputEdge(x, i, options.level, 'grad')),
     accumulate: false,
   })
   return task.execute(edges, grads)
 }
 
-/** Adds gradients to `.grad`: of all leaves, or of `inputs` alone. */
-export function backpropagate(outputs: readonly TensorCore[], inputs: readonly TensorCore[] | null, options: DifferentiateOptions): void {
-  const { edges, grads } = pairs(outputs, options)
-  if (inputs === null) {
-    new Task({
-      keepGraph: options.keepGraph,
-      createGraph: options.createGraph,
-      record: options.createGraph,
-      inputs: null,
-      accumulate: true,
-    }).execute(edges, grads)
-    return
-  }
-  inputs.forEach((t, i) => {
-    if (!isTensor(t)) throw refuse('backward', t, `input ${i}`)
-    if (!needs(t, null))
-      throw new GraphError(`One of the differentiated Tensors does not require grad: input ${i} (shape ${show(t.layout.shape)})`, {
-        shapes: [t.layout.shape],
-      })
-  })
-  const task = new Task({
+/** Adds gradients to `.grad`: of all leaves, or of `inputs` alone (which, where they aren't leaves, keep theirs from then on). */
+export function backpropagate(outputs: readonly Place[], inputs: readonly Place[] | null, options: DifferentiateOptions): void {
+  const { edges, grads } = roots(outputs, options)
+  const places = inputs === null ? null : inputs.map((x, i) => inputEdge(x, i, null, 'backward'))
+  if (inputs !== null) for (const x of inputs) if (!(x instanceof GradientEdge)) keepGradient(x)
+  new Task({
     keepGraph: options.keepGraph,
     createGraph: options.createGraph,
     record: options.createGraph,
-    inputs: inputs.map((t) => inputEdge(t, null)),
+    inputs: places,
     accumulate: true,
-  })
-  const made = task.execute(edges, grads)
-  made.forEach((g, i) => {
-    const t = inputs[i]!
-    if (g === null || t.node === null) return
-    accumulate(leafOf(t), options.createGraph ? g : cloneContiguous(g, null), task.area, options.createGraph, false)
-    escape(g.storage)
-  })
+  }).execute(edges, grads)
 }

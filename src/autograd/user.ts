@@ -1,5 +1,5 @@
 /** The one door to user code: hooks and Functions are called here, with everything they see handed over for good. */
-import { ArgumentError, AutogradError, show } from '../errors.ts'
+import { ArgumentError, AutogradError, GraphError, show } from '../errors.ts'
 import { escape } from '../memory/area.ts'
 import { sameShape } from '../shape.ts'
 import { isTensor, type TensorCore } from '../tensor.ts'
@@ -11,12 +11,43 @@ function markEscaped(value: unknown): void {
   else if (Array.isArray(value)) value.forEach(markEscaped)
 }
 
+// Note [Reentrant passes]
+// A backward pass that starts inside a hook or Function runs in the frames of that call, so the JavaScript stack bounds how
+// deep passes nest. Each nested pass first makes sure that there is room for itself and for the tidying up of an exception:
+// if not, it refuses before it has touched anything.
+
+function probe(frames: number): number {
+  return frames === 0 ? 0 : 1 + probe(frames - 1)
+}
+
+/** Refuses a nested pass for which the stack has no room. */
+export function requireStack(): void {
+  try {
+    probe(600)
+  } catch (error) {
+    throw stackError(error) ?? error
+  }
+}
+
+/** The typed form of the engine's stack overflow; undefined for other errors. */
+function stackError(error: unknown): GraphError | undefined {
+  if (!(error instanceof RangeError) || !/call stack|recursion/i.test(error.message)) return undefined
+  return new GraphError(
+    'reentrant backward: the call stack is exhausted. A backward pass inside a hook or Function runs in the frames of that call; ' +
+      'nest fewer of them, or give the program a larger stack (node --stack-size=…, new Worker(…, { resourceLimits: { stackSizeMb } })). ' +
+      'Modes, gradients and graphs are as the pass found them.',
+    { cause: error },
+  )
+}
+
 /** Calls user code inside a pass: its arguments escape the pass, and modes it leaves changed are put back. */
 export function callHook<A extends unknown[], R>(fn: (...args: A) => R, args: A): R {
   args.forEach(markEscaped)
   const { grad, inference } = modes
   try {
     return fn(...args)
+  } catch (error) {
+    throw stackError(error) ?? error
   } finally {
     modes.grad = grad
     modes.inference = inference

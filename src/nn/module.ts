@@ -1,6 +1,7 @@
 /** The base of all layers and models: parameters, buffers and submodules are its properties. */
 import { clearGrad, peekGrad } from '../autograd/accumulate.ts'
 import { noGrad } from '../autograd/modes.ts'
+import { nameTensor } from '../autograd/names.ts'
 import { leafOf } from '../autograd/node.ts'
 import { dtypeInfo } from '../dtype.ts'
 import { ArgumentError, AutogradError, DTypeError, show } from '../errors.ts'
@@ -55,6 +56,13 @@ type LooseHook = (module: AnyModule, inputs: unknown[], output?: unknown) => unk
 type ForwardHook<I, O> = (module: AnyModule, inputs: I, output: O) => O | undefined | void
 
 const join = (prefix: string, name: string): string => (prefix === '' ? name : `${prefix}.${name}`)
+/** Parameters on their way to a caller: from now on messages call them by these names. */
+function* named(parameters: IterableIterator<[string, Parameter]>): IterableIterator<[string, Parameter]> {
+  for (const entry of parameters) {
+    nameTensor(entry[1], entry[0])
+    yield entry
+  }
+}
 /** `layer1.runningMean` → `layer1.running_mean`. */
 const snakeCased = (name: string): string => name.replace(/[a-z0-9][A-Z]/g, (pair) => `${pair[0]}_${pair[1]!.toLowerCase()}`)
 const quoted = (names: readonly string[]): string => names.map((name) => `"${name}"`).join(', ')
@@ -219,7 +227,7 @@ export abstract class Module<I extends unknown[] = Tensor[], O = Tensor> {
 
   /** Parameters by dotted name. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.named_parameters */
   namedParameters(options: NamedOptions = {}): IterableIterator<[string, Parameter]> {
-    return this.#named(isParameter, options) as IterableIterator<[string, Parameter]>
+    return named(this.#named(isParameter, options) as IterableIterator<[string, Parameter]>)
   }
 
   /** Parameters, each once: what optimizers take. */

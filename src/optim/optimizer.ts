@@ -8,6 +8,7 @@ import { Layout } from '../layout.ts'
 import { zeroGradient } from '../nn/parameter.ts'
 import { sameShape } from '../shape.ts'
 import { emptyPersistent, isTensor, type TensorCore } from '../tensor.ts'
+import { warn } from '../warnings.ts'
 
 /** Parameters that share hyper-parameters. Changing a hyper-parameter here changes the next step. */
 export type ParamGroup<H> = H & {
@@ -88,7 +89,7 @@ export abstract class Optimizer<H extends object> {
     }
     this.check(made)
     if (new Set(params).size !== params.length) {
-      console.warn(
+      warn(
         'optimizer contains a parameter group with duplicate parameters; in future, this will cause an error; see github.com/pytorch/pytorch/issues/40967 for more information',
       )
     }

@@ -1,5 +1,6 @@
 /** `optim.lrScheduler`: learning rates that change from epoch to epoch. */
 import { ArgumentError } from '../errors.ts'
+import { warn } from '../warnings.ts'
 import type { Optimizer, ParamGroup } from './optimizer.ts'
 
 /** The hyper-parameter that schedulers change. */
@@ -63,7 +64,7 @@ export abstract class LRScheduler {
   /** Goes to the next epoch and sets the rates of all groups. */
   step(): void {
     if (this.stepCount === 1 && this.optimizer.stepCount === 0) {
-      console.warn(
+      warn(
         'Detected call of `lr_scheduler.step()` before `optimizer.step()`. In PyTorch 1.1.0 and later, you should call them in the opposite order: ' +
           '`optimizer.step()` before `lr_scheduler.step()`. Failure to do this will result in skipping the first value of the learning rate schedule.',
       )

@@ -6,6 +6,7 @@ import { ArgumentError, AutogradError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { Generator } from '../random.ts'
 import { isTensor } from '../tensor.ts'
+import { warn } from '../warnings.ts'
 
 /** The failure of a check; `message` shows both Jacobians. */
 export class GradcheckError extends AutogradError {
@@ -105,7 +106,7 @@ export function gradcheck(f: Checked, inputs: Tensor | readonly Tensor[], option
       )
     }
     if (t.dtype !== 'float64')
-      console.warn(
+      warn(
         `Input #${i} requires gradient and is not a double precision floating point or complex. This check will likely fail if all the inputs are not of double precision floating point or complex. `,
       )
   })

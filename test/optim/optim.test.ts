@@ -252,11 +252,12 @@ describe('refusals', () => {
   })
 
   test('duplicates in one group are warned of', () => {
-    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
+    const warn = vi.fn<torch.WarningHandler>()
+    torch.setWarningHandler(warn)
     const p = w()
     new optim.SGD([p, p])
     expect(warn.mock.calls[0]![0]).toMatch(/^optimizer contains a parameter group with duplicate parameters/)
-    warn.mockRestore()
+    torch.setWarningHandler(null)
   })
 
   test('of hyper-parameters', () => {
@@ -333,10 +334,11 @@ describe('schedules', () => {
   })
 
   test('a step before the optimizer’s is warned of', () => {
-    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
+    const warn = vi.fn<torch.WarningHandler>()
+    torch.setWarningHandler(warn)
     new optim.lrScheduler.StepLR(two(), 2).step()
     expect(warn.mock.calls[0]![0]).toMatch(/^Detected call of `lr_scheduler\.step\(\)` before `optimizer\.step\(\)`/)
-    warn.mockRestore()
+    torch.setWarningHandler(null)
   })
 
   test('ReduceLROnPlateau', () => {
