@@ -14,7 +14,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['dtype'],
   ['shape'],
   ['layout'],
-  ['backend/backend', 'backend/scalar'],
+  ['backend/backend', 'backend/scalar', 'backend/erf'],
   ['backend/wasm/*', 'backend/reference/*'],
   ['memory/*', 'storage'],
   ['backend/default'],
@@ -73,7 +73,7 @@ const GRANTS: readonly (readonly [string, string, string])[] = [
 const ROOTS: readonly string[] = ['index', 'autograd/index']
 
 /** Backends import the ground layers and their own folder, nothing else. */
-const BACKEND_GROUND: readonly string[] = ['errors', 'dtype', 'shape', 'layout', 'backend/backend', 'backend/scalar']
+const BACKEND_GROUND: readonly string[] = ['errors', 'dtype', 'shape', 'layout', 'backend/backend', 'backend/scalar', 'backend/erf']
 
 /** Who may import a backend's implementation from outside its folder. */
 const BACKEND_USERS: readonly string[] = ['index', 'backend/default', 'backend/choose']

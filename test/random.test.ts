@@ -1,6 +1,7 @@
 /** The random generator: known answers, frozen first numbers, distributions, state. */
-import erf from '@stdlib/math-base-special-erf'
+
 import { describe, expect, test } from 'vitest'
+import { erf } from '../src/backend/erf.ts'
 import { ArgumentError } from '../src/errors.ts'
 import { cosEighth, defaultGenerator, Generator, logFraction, manualSeed, philox, sinEighth } from '../src/random.ts'
 

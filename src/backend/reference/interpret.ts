@@ -1,6 +1,7 @@
 /** What each operation of the expression language means, for one element. */
-import erf from '@stdlib/math-base-special-erf'
+
 import { UnsupportedError } from '../../errors.ts'
+import { erf } from '../erf.ts'
 import type { BinaryOp, CompareOp, ComputeType, MaskOp, ScalarOp, UnaryOp } from '../scalar.ts'
 import { truncate } from './views.ts'
 
@@ -65,7 +66,7 @@ const floatUnary: Readonly<Record<UnaryOp, Unary>> = {
   asinh: Math.asinh,
   acosh: Math.acosh,
   atanh: Math.atanh,
-  erf: (a) => erf(a),
+  erf,
   sigmoid,
 }
 

@@ -1,5 +1,5 @@
 /** Elementwise expressions as vector instructions: what each operation is on lanes of float32, float64 or int32. */
-import erf64 from '@stdlib/math-base-special-erf'
+import { erf as erf64 } from '../erf.ts'
 import type { DType } from '../../dtype.ts'
 import { UnsupportedError } from '../../errors.ts'
 import type { ComputeType, Program, Scalar, ScalarOp } from '../scalar.ts'
