@@ -1,12 +1,14 @@
 /** Functions that make tensors from numbers. */
 
 import type { NdArray } from 'ndarray'
+import type { DrawKind } from './backend/backend.ts'
 import { bool, type DType, type DTypeInfo, defaultInfo, dtypeInfo, dtypes } from './dtype.ts'
 import { ArgumentError, DTypeError, ShapeError, show } from './errors.ts'
 import { fillWith } from './execute.ts'
 import { Tensor } from './fluent.ts'
 import { Layout } from './layout.ts'
 import { EXTERNAL, Storage } from './memory/storage.ts'
+import { draw } from './ops/drawing.ts'
 import { defaultGenerator, type Generator } from './random.ts'
 import { checkShape, type Shape } from './shape.ts'
 import { checkValue, dataView, empty as emptyCore, expectTensor, isTensor, type Nested, readAll, TensorCore } from './tensor.ts'
@@ -303,33 +305,34 @@ function random(
   shape: Shape | number,
   dt: DTypeInfo,
   options: RandomOptions | undefined,
-  draw: (g: Generator, out: Float32Array | Float64Array) => void,
+  kind: DrawKind,
+  a: number,
+  b: number,
 ): Tensor {
   if (!dt.floating) throw new DTypeError(`${op}: only float32 and float64 are supported, got ${dt.name}`, { op, dtypes: [dt.name] })
   const t = blank(op, shape, dt)
-  const { offset, numel } = t.layout
-  draw(options?.generator ?? defaultGenerator, dataView(t).subarray(offset, offset + numel) as Float32Array)
+  draw(kind, t, options?.generator ?? defaultGenerator, a, b)
   return finish(t, options, op)
 }
 
 /** Uniform numbers in [0, 1). @see https://docs.pytorch.org/docs/stable/generated/torch.rand.html */
 export function rand(shape: Shape | number, options?: RandomOptions): Tensor {
-  return random('rand', shape, typeOf(options, defaultInfo()), options, (g, out) => g.uniform(out))
+  return random('rand', shape, typeOf(options, defaultInfo()), options, 'uniform', 0, 1)
 }
 
 /** Uniform numbers in [low, high). @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.uniform_.html */
 export function uniform(low: number, high: number, shape: Shape | number, options?: RandomOptions): Tensor {
-  return random('uniform', shape, typeOf(options, defaultInfo()), options, (g, out) => g.uniform(out, low, high))
+  return random('uniform', shape, typeOf(options, defaultInfo()), options, 'uniform', low, high)
 }
 
 /** Standard normal numbers. @see https://docs.pytorch.org/docs/stable/generated/torch.randn.html */
 export function randn(shape: Shape | number, options?: RandomOptions): Tensor {
-  return random('randn', shape, typeOf(options, defaultInfo()), options, (g, out) => g.normal(out))
+  return random('randn', shape, typeOf(options, defaultInfo()), options, 'normal', 0, 1)
 }
 
 /** Normal numbers with this mean and standard deviation. @see https://docs.pytorch.org/docs/stable/generated/torch.normal.html */
 export function normal(mean: number, std: number, shape: Shape | number, options?: RandomOptions): Tensor {
-  return random('normal', shape, typeOf(options, defaultInfo()), options, (g, out) => g.normal(out, mean, std))
+  return random('normal', shape, typeOf(options, defaultInfo()), options, 'normal', mean, std)
 }
 
 function integers(op: string, low: number, high: number, shape: Shape | number, dt: DTypeInfo, options: RandomOptions | undefined): Tensor {
@@ -388,12 +391,12 @@ export function fullLike(x: Tensor, value: number | boolean, options?: TensorOpt
 
 /** Uniform numbers in [0, 1), shaped and typed like x. @see https://docs.pytorch.org/docs/stable/generated/torch.rand_like.html */
 export function randLike(x: Tensor, options?: RandomOptions): Tensor {
-  return random('randLike', likeShape('randLike', x), typeOf(options, x.dt), options, (g, out) => g.uniform(out))
+  return random('randLike', likeShape('randLike', x), typeOf(options, x.dt), options, 'uniform', 0, 1)
 }
 
 /** Standard normal numbers, shaped and typed like x. @see https://docs.pytorch.org/docs/stable/generated/torch.randn_like.html */
 export function randnLike(x: Tensor, options?: RandomOptions): Tensor {
-  return random('randnLike', likeShape('randnLike', x), typeOf(options, x.dt), options, (g, out) => g.normal(out))
+  return random('randnLike', likeShape('randnLike', x), typeOf(options, x.dt), options, 'normal', 0, 1)
 }
 
 /** Whole numbers in [low, high), shaped and typed like x. @see https://docs.pytorch.org/docs/stable/generated/torch.randint_like.html */

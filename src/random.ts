@@ -76,6 +76,13 @@ export class Generator {
     return this
   }
 
+  /** Uses up the blocks that hold `words` words, for somebody who makes them; which they are, and the key. */
+  take(words: number): { readonly low: number; readonly high: number; readonly key0: number; readonly key1: number } {
+    const { block, key0, key1 } = this
+    this.block += Math.ceil(words / 4)
+    return { low: block | 0, high: (block / TWO_32) | 0, key0, key1 }
+  }
+
   /** Uniform on [from, to): multiples of 2⁻²⁴ (float32) or 2⁻⁵³ (float64) of the range, then rounded. */
   uniform(out: Float32Array | Float64Array, from = 0, to = 1): void {
     if (!(from <= to) || !Number.isFinite(to - from)) {

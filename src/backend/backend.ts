@@ -90,6 +90,20 @@ export type MatmulKernel = (
 export type IndexOp = 'gather' | 'scatter' | 'scatterAdd' | 'indexSelect' | 'indexCopy' | 'indexAdd'
 export type IndexKernel = (outer: number, n: number, inner: number, m: number, big: number, index: number, small: number) => void
 
+/** What a random fill draws: see the distributions of random.ts. */
+export type DrawKind = 'uniform' | 'normal' | 'bernoulli'
+
+/** Words of the generator that one element takes up. */
+export function drawWords(kind: DrawKind, dtype: DType): 1 | 2 {
+  return kind !== 'bernoulli' && dtype === 'float64' ? 2 : 1
+}
+
+/**
+ * Fills n contiguous elements: `(n, out, block low, block high, key0, key1, a, b)`, from this block of the generator on.
+ * Uniform in [a, b); normal with mean a and deviation b; b with probability a, else 0 (bernoulli).
+ */
+export type DrawKernel = (n: number, out: number, low: number, high: number, key0: number, key1: number, a: number, b: number) => void
+
 /** Sizes of a 2-d pooling or window job; padding is added on both sides. */
 export interface Window2d {
   readonly kernel: readonly [number, number]
@@ -142,6 +156,8 @@ export interface Backend {
   /** Bytes of workspace a matmul of these sizes wants. */
   matmulWork(dtype: DType, m: number, n: number, k: number): number
   index(op: IndexOp, dtype: DType): IndexKernel
+  /** Absent: random.ts fills by itself. Uniform and normal for floating dtypes. */
+  draw?(kind: DrawKind, dtype: DType): DrawKernel
   maxPool2d(dtype: DType): MaxPoolKernel
   unfold2d(dtype: DType): WindowKernel
   fold2d(dtype: DType): WindowKernel

@@ -3,7 +3,8 @@ import { ArgumentError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import { defaultGenerator, type Generator } from '../random.ts'
-import { dataView, empty, expectTensor } from '../tensor.ts'
+import { empty, expectTensor } from '../tensor.ts'
+import { draw } from './drawing.ts'
 
 /**
  * Each element zeroed with probability p, the others scaled by 1/(1 − p); x itself when not training.
@@ -18,12 +19,6 @@ export function dropout(
   if (!(p >= 0 && p <= 1)) throw new ArgumentError(`dropout probability has to be between 0 and 1, but got ${p}`, { op: 'dropout' })
   if (!training || p === 0) return x
   const mask = empty(Layout.of(x.shape), x.dt, null)
-  const bits = dataView(mask)
-  const keep = new Uint8Array(mask.layout.numel)
-  generator.bernoulli(keep, 1 - p)
-  const scale = p === 1 ? 0 : 1 / (1 - p)
-  keep.forEach((k, i) => {
-    bits[i] = k === 0 ? 0 : scale
-  })
+  draw('bernoulli', mask, generator, 1 - p, p === 1 ? 0 : 1 / (1 - p))
   return x.mul(mask as Tensor)
 }

@@ -1,4 +1,5 @@
 /** Random numbers in place, and draws with given probabilities. */
+import type { DrawKind } from '../backend/backend.ts'
 import type { DTypeInfo } from '../dtype.ts'
 import { DTypeError, UnsupportedError } from '../errors.ts'
 import { copyInto } from '../execute.ts'
@@ -8,6 +9,7 @@ import { type GeneralOp, general, vjp } from '../op/general.ts'
 import { defaultGenerator, type Generator } from '../random.ts'
 import { dataView, empty, expectTensor, readAll } from '../tensor.ts'
 import { overwrite } from './copying.ts'
+import { draw } from './drawing.ts'
 
 /** Options of random operations. */
 export interface GeneratorOption {
@@ -19,15 +21,12 @@ function floats(op: string, dt: DTypeInfo): void {
   if (!dt.floating) throw new DTypeError(`${op}: only float32 and float64 are supported, got ${dt.name}`, { op, dtypes: [dt.name] })
 }
 
-function fillWithDraws(op: string, node: string, x: Tensor, draw: (out: Float32Array | Float64Array) => void): Tensor {
+function fillWithDraws(op: string, node: string, x: Tensor, kind: DrawKind, generator: Generator, a: number, b: number): Tensor {
   expectTensor(op, x, 'argument 0')
   return overwrite(op, node, x, null, () => {
-    if (x.layout.contiguous) {
-      draw(dataView(x).subarray(x.layout.offset, x.layout.offset + x.layout.numel) as Float32Array)
-      return
-    }
+    if (x.layout.contiguous) return draw(kind, x, generator, a, b)
     const drawn = empty(Layout.of(x.shape), x.dt, null)
-    draw(dataView(drawn).subarray(drawn.layout.offset, drawn.layout.offset + drawn.layout.numel) as Float32Array)
+    draw(kind, drawn, generator, a, b)
     copyInto(x, drawn)
   })
 }
@@ -35,18 +34,18 @@ function fillWithDraws(op: string, node: string, x: Tensor, draw: (out: Float32A
 /** x overwritten by uniform numbers in [from, to). @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.uniform_.html */
 export function uniform_(x: Tensor, from = 0, to = 1, options: GeneratorOption = {}): Tensor {
   floats('uniform_', x.dt)
-  return fillWithDraws('uniform_', 'UniformBackward0', x, (out) => (options.generator ?? defaultGenerator).uniform(out, from, to))
+  return fillWithDraws('uniform_', 'UniformBackward0', x, 'uniform', options.generator ?? defaultGenerator, from, to)
 }
 
 /** x overwritten by normal numbers. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.normal_.html */
 export function normal_(x: Tensor, mean = 0, std = 1, options: GeneratorOption = {}): Tensor {
   floats('normal_', x.dt)
-  return fillWithDraws('normal_', 'NormalBackward0', x, (out) => (options.generator ?? defaultGenerator).normal(out, mean, std))
+  return fillWithDraws('normal_', 'NormalBackward0', x, 'normal', options.generator ?? defaultGenerator, mean, std)
 }
 
 /** x overwritten by ones, with probability p, and zeros. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.bernoulli_.html */
 export function bernoulli_(x: Tensor, p = 0.5, options: GeneratorOption = {}): Tensor {
-  return fillWithDraws('bernoulli_', 'BernoulliBackward0', x, (out) => (options.generator ?? defaultGenerator).bernoulli(out, p))
+  return fillWithDraws('bernoulli_', 'BernoulliBackward0', x, 'bernoulli', options.generator ?? defaultGenerator, p, 1)
 }
 
 const bernoulliOp: GeneralOp<{ readonly generator: Generator }> = /* @__PURE__ */ general('bernoulli', {

@@ -125,6 +125,11 @@ function append(out: number[], bytes: ArrayLike<number>): void {
   for (let i = 0; i < bytes.length; i++) out.push(bytes[i]!)
 }
 
+/** The byte order of a shuffle of two vectors, given in units of `bytes`. */
+export function order(bytes: number, ...units: number[]): number[] {
+  return units.flatMap((u) => Array.from({ length: bytes }, (_, i) => u * bytes + i))
+}
+
 /** A function being written. */
 export class Body {
   readonly i32: Ops<typeof OPS_I32> = group(this, 'i32', OPS_I32)

@@ -3,7 +3,7 @@
  * matrix-vector products, for operands with any strides.
  */
 import type { LinearMemory, MatmulKernel } from '../backend.ts'
-import { type Body, type Emitted, F32, F64, type Func, I32, instantiate, type Local, type ModuleBuilder, moduleFor, V128 } from './assembler.ts'
+import { type Body, type Emitted, F32, F64, type Func, I32, instantiate, type Local, type ModuleBuilder, moduleFor, order, V128 } from './assembler.ts'
 
 type FloatType = 'float32' | 'float64'
 
@@ -174,11 +174,6 @@ function spill(module: ModuleBuilder, dtype: FloatType): Func {
       e.bump(rows, -1)
     })
   })
-}
-
-/** Lane orders of a shuffle of two vectors, in units of `bytes`. */
-function order(bytes: number, ...units: number[]): number[] {
-  return units.flatMap((u) => Array.from({ length: bytes }, (_, i) => u * bytes + i))
 }
 
 /**

@@ -1,9 +1,11 @@
-/** The WebAssembly backend: kernels rendered on demand; index and window jobs run on the reference's loops. */
+/** The WebAssembly backend: kernels rendered on demand; window jobs run on the reference's loops. */
 import type { DType } from '../../dtype.ts'
 import type { Backend, LinearMemory } from '../backend.ts'
 import { createReferenceBackend } from '../reference/reference.ts'
+import { compileDraw } from './draw.ts'
 import { compileFlat, compileStrided } from './elementwise.ts'
 import { wasmFeatures } from './features.ts'
+import { compileIndex } from './indexing.ts'
 import { compileMatmul, matmulWork } from './matmul.ts'
 import { compileReduce } from './reduce.ts'
 import { compileScan } from './scan.ts'
@@ -36,7 +38,8 @@ export function createWasmBackend(memory: LinearMemory, options: WasmOptions = {
     scan: (op, dtype) => once(op === 'sum' ? 'cumsum' : 'cumprod', dtype, () => compileScan(memory, op, dtype)),
     matmul: (dtype) => once('matmul', dtype, () => (isFloat(dtype) ? compileMatmul(memory, dtype, relaxed) : reference.matmul(dtype))),
     matmulWork: (dtype, m, n, k) => (isFloat(dtype) ? matmulWork(dtype, m, n, k) : reference.matmulWork(dtype, m, n, k)),
-    index: (op, dtype) => once(op, dtype, () => reference.index(op, dtype)),
+    index: (op, dtype) => once(op, dtype, () => compileIndex(memory, op, dtype)),
+    draw: (kind, dtype) => once(kind, dtype, () => compileDraw(memory, kind, dtype)),
     maxPool2d: (dtype) => once('maxPool2d', dtype, () => reference.maxPool2d(dtype)),
     unfold2d: (dtype) => once('unfold2d', dtype, () => reference.unfold2d(dtype)),
     fold2d: (dtype) => once('fold2d', dtype, () => reference.fold2d(dtype)),
