@@ -1,7 +1,8 @@
 /** Tensors of positions: checked, wrapped and flattened for the kernels that gather and scatter. */
+import { input, Program, type Scalar, scalar } from '../backend/scalar.ts'
 import { dtypes } from '../dtype.ts'
 import { DTypeError, IndexError, UnsupportedError } from '../errors.ts'
-import { backend, contiguous } from '../execute.ts'
+import { backend, contiguous, type Kernel, kernel, runInto } from '../execute.ts'
 import { Layout } from '../layout.ts'
 import type { Owner } from '../memory/storage.ts'
 import { numel, type Shape } from '../shape.ts'
@@ -25,9 +26,8 @@ function outside(op: string, v: number, dim: number, size: number): IndexError {
   return new IndexError(`${op}: index ${v} is out of bounds for dimension ${dim} with size ${size}`, { op })
 }
 
-/** int32 positions along `dim` in row-major order, none below 0 or beyond `size`. */
-export function positions(op: string, index: TensorCore, dim: number, size: number, owner: Owner | null): ArrayLike {
-  const at = contiguous(index, owner)
+/** Refuses contiguous positions below `least` or not below `size`. */
+function checkRange(op: string, at: ArrayLike, dim: number, least: number, size: number, owner: Owner | null): void {
   const { numel: count } = at.layout
   if (count >= MANY) {
     // Two passes at the speed of memory; only if one fails are the positions looked at one by one.
@@ -35,15 +35,36 @@ export function positions(op: string, index: TensorCore, dim: number, size: numb
     const to = address(extremes)
     backend().reduce('min', 'int32')(1, count, 1, address(at), to)
     backend().reduce('max', 'int32')(1, count, 1, address(at), to + 4)
-    const [least, most] = readAll(extremes) as Int32Array
-    if (least! >= 0 && most! < size) return at
+    const [lowest, highest] = readAll(extremes) as Int32Array
+    if (lowest! >= least && highest! < size) return
   }
   const data = readAll(at)
   for (let i = 0; i < count; i++) {
     const v = data[i]!
-    if (v < 0 || v >= size) throw outside(op, v, dim, size)
+    if (v < least || v >= size) throw outside(op, v, dim, size)
   }
+}
+
+/** int32 positions along `dim` in row-major order, none below 0 or beyond `size`. */
+export function positions(op: string, index: TensorCore, dim: number, size: number, owner: Owner | null): ArrayLike {
+  const at = contiguous(index, owner)
+  checkRange(op, at, dim, 0, size, owner)
   return at
+}
+
+let wrapping: Kernel | undefined
+let joining: Kernel | undefined
+
+/** Positions as they count from the front of a dim of size s₀. */
+const fromFront = (i: Scalar): Scalar => i.add(scalar(0)).where(i.lt(0), i)
+
+/** The kernel that wraps positions: of the first dim, or joined to what the dims before gave. */
+function wrapKernel(first: boolean): Kernel {
+  if (first) return (wrapping ??= kernel(new Program([fromFront(input(0))], ['int32'], ['int32'], 1, 'int32')))
+  const joined = input(1)
+    .mul(scalar(0))
+    .add(fromFront(input(0)))
+  return (joining ??= kernel(new Program([joined], ['int32'], ['int32', 'int32'], 1, 'int32')))
 }
 
 /**
@@ -58,20 +79,10 @@ export function joinPositions(
   common: Shape,
   owner: Owner | null,
 ): ArrayLike {
-  const flat = indices.map((index) => contiguous({ storage: index.storage, dt: index.dt, layout: index.layout.expand(common) }, owner))
+  const flat = indices.map((index) => contiguous(index, owner))
+  if (numel(common) > 0) flat.forEach((at, k) => checkRange(op, at, dims[k]!, -shape[dims[k]!]!, shape[dims[k]!]!, owner))
   const joined = empty(Layout.of(common), dtypes.int32, owner)
-  const out = dataView(joined)
-  const { offset, numel: count } = joined.layout
-  flat.forEach((at, k) => {
-    const data = dataView(at)
-    const from = at.layout.offset
-    const size = shape[dims[k]!]!
-    for (let i = 0; i < count; i++) {
-      const v = data[from + i]!
-      if (v < -size || v >= size) throw outside(op, v, dims[k]!, size)
-      out[offset + i] = (k === 0 ? 0 : out[offset + i]! * size) + (v < 0 ? v + size : v)
-    }
-  })
+  flat.forEach((at, k) => runInto(wrapKernel(k === 0), [joined], k === 0 ? [at] : [at, joined], [shape[dims[k]!]!]))
   return joined
 }
 

@@ -22,7 +22,12 @@ const cases: [DrawKind, DType, number, number][] = [
   ['normal', 'float32', 1, 0],
   ['normal', 'float64', 0, 1],
   ['normal', 'float64', -2, 11],
-  ...(['float32', 'float64', 'int32', 'uint8', 'bool'] as const).map((dtype): [DrawKind, DType, number, number] => ['bernoulli', dtype, 0.3, 1]),
+  ...(['float32', 'float64', 'int32', 'uint8', 'bool'] as const).map((dtype): [DrawKind, DType, number, number] => [
+    'bernoulli',
+    dtype,
+    0.3,
+    1,
+  ]),
   ['bernoulli', 'float32', 0, 1],
   ['bernoulli', 'float64', 1, 1],
 ]
