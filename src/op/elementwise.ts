@@ -3,19 +3,20 @@
  * saves, reverse mode of every order, forward mode, batching and in-place forms are derived here.
  */
 
-import type { Task } from '../autograd/engine.ts'
 import { type Level, lower, topLevel, wrap } from '../autograd/levels.ts'
 import { modes, raiseTrouble } from '../autograd/modes.ts'
-import { freed, Node, type Saved, SavedTensor } from '../autograd/node.ts'
+import { type Node, SavedTensor } from '../autograd/node.ts'
 import { attach, bump, checkInPlace, edgeOf, needs, rebase } from '../autograd/record.ts'
 import { type Arith, type ComputeType, computeType, input, type Operand, Program, type Scalar, scalar } from '../backend/scalar.ts'
-import { type DTypeInfo, defaultInfo, dtypes, promoteScalar, promoteTensors } from '../dtype.ts'
-import { ArgumentError, DTypeError, ShapeError, show } from '../errors.ts'
+import { type DTypeInfo, defaultInfo, dtypes, promoteScalar, promoteTensors, scalarCategory } from '../dtype.ts'
+import { ArgumentError, ShapeError, show } from '../errors.ts'
 import { cloneContiguous, type Kernel, kernel, run, run1, run2, runInto, type Scalars } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { broadcast, sameShape } from '../shape.ts'
-import { type ArrayLike, refuse, TensorCore } from '../tensor.ts'
+import { refuse, TensorCore } from '../tensor.ts'
+import { type Refusal, refuseMixed, refuseResult, refuseType, refuseZero } from './operands.ts'
 import { refuseOverlap } from './overlap.ts'
+import { ElementwiseNode, Y } from './recorded.ts'
 import { collectInputs, countScalars, renumber } from './trace.ts'
 
 /**
@@ -33,29 +34,34 @@ export interface Slots<V> {
 /** The gradient of one input from the gradient `g` of the output; linear in `g`, so also the tangent rule. */
 export type Rule = <V extends Arith<V>>(g: V, v: Slots<V>) => V
 
-/** How the dtype of the result follows from the inputs: promoted; promoted and at least a float; bool. */
-export type ResultType = 'promote' | 'float' | 'bool'
+/** How the dtype of the result follows from the inputs: promoted; promoted and at least an integer, a float; bool. */
+export type ResultType = 'promote' | 'integer' | 'float' | 'bool'
 
 /** The declaration of an elementwise operation. */
 export interface ElementwiseRecord {
-  /** torch's node name: `MulBackward0`. */
-  readonly node?: string
+  /** torch's node name: `MulBackward0`; or by which inputs are JS numbers (bit i for input i). */
+  readonly node?: string | ((numbers: number) => string)
   readonly value: (...x: Scalar[]) => Scalar
   /** One rule per input, null for an input without gradient; absent: not differentiable. */
   readonly vjp?: readonly (Rule | null)[]
   readonly result?: ResultType
   /** How many run-time scalars follow the inputs. */
   readonly scalars?: number
+  /** Operands it has no meaning for. */
+  readonly refuses?: Refusal
+  /** The inputs' names, if they must all have one dtype. */
+  readonly same?: readonly string[]
+  /** The input that integers are divided by. */
+  readonly divisor?: number
 }
 
 /** A tensor or a JS number where a tensor may stand. */
 export type TensorOrNumber = Tensor | number | boolean
 
 const SLOTS = 4
-const Y = 3
 
 /** One rule, traced: which slots it reads, and its expression over g and those. */
-interface Plan {
+export interface Plan {
   readonly identity: boolean
   readonly uses: readonly number[]
   readonly mask: number
@@ -116,7 +122,21 @@ export class ElementwiseOp {
   private resultOf(promoted: DTypeInfo): DTypeInfo {
     const kind = this.record.result
     if (kind === 'bool') return dtypes.bool
+    if (kind === 'integer' && promoted.category === 0) return dtypes.int32
     return kind === 'float' && promoted.category !== 2 ? defaultInfo() : promoted
+  }
+
+  /** Refuses operands by the lowest category among them and by what they promote to. */
+  private allow(promoted: DTypeInfo, lowest: number): void {
+    const { refuses } = this.record
+    if (refuses !== undefined && (refuses.each ? lowest : promoted.category) < refuses.below) {
+      throw refuseType(this.name, refuses, promoted)
+    }
+  }
+
+  /** Does this operation divide integers of the promoted type? Then zeros are looked for at every call. */
+  private divides(promoted: DTypeInfo): boolean {
+    return this.record.divisor !== undefined && promoted.category !== 2
   }
 
   private computeOf(promoted: DTypeInfo, result: DTypeInfo): ComputeType {
@@ -136,6 +156,7 @@ export class ElementwiseOp {
   }
 
   private unaryKernel(dt: DTypeInfo): Kernel {
+    this.allow(dt, dt.category)
     const result = this.resultOf(dt)
     return (this.unaryKernels[dt.code] = this.kernelFor(result, this.computeOf(dt, result), 0, dt, null, null))
   }
@@ -160,9 +181,12 @@ export class ElementwiseOp {
   private binaryKernel(a: TensorCore, b: TensorCore): Kernel {
     if (!sameShape(a.layout.shape, b.layout.shape)) broadcast(a.layout.shape, b.layout.shape, this.name)
     const promoted = promoteTensors(a.dt, a.layout.rank, b.dt, b.layout.rank)
+    this.allow(promoted, Math.min(a.dt.category, b.dt.category))
+    const divides = this.divides(promoted)
+    if (divides) refuseZero(this.name, this.record.divisor === 0 ? a : b, promoted)
     const result = this.resultOf(promoted)
     const k = this.kernelFor(result, this.computeOf(promoted, result), 0, a.dt, b.dt, null)
-    if (a.dt === b.dt) this.binaryKernels[a.dt.code] = k
+    if (a.dt === b.dt && !divides) this.binaryKernels[a.dt.code] = k
     return k
   }
 
@@ -174,6 +198,8 @@ export class ElementwiseOp {
     if (typeof v !== 'number' && typeof v !== 'boolean') throw refuse(this.name, v, first ? 'argument 1' : 'argument 0')
     if (t.wrap !== null) return this.atLevel([a, b], s)
     const promoted = promoteScalar(t.dt, v)
+    this.allow(promoted, typeof v === 'boolean' ? 0 : t.dt.category)
+    if (this.divides(promoted)) refuseZero(this.name, this.record.divisor === 0 ? a : b, promoted)
     const result = this.resultOf(promoted)
     const mask = first ? 2 : 1
     const k = this.kernelFor(result, this.computeOf(promoted, result), mask, first ? t.dt : null, first ? null : t.dt, null)
@@ -203,6 +229,8 @@ export class ElementwiseOp {
     let shape = tensors[0]!.layout.shape
     for (const t of tensors) shape = broadcast(shape, t.layout.shape, this.name)
     const promoted = this.promoteAll(args)
+    this.allow(promoted, promoted.category)
+    if (this.record.same !== undefined) refuseMixed(this.name, this.record.same, args)
     const result = this.resultOf(promoted)
     const dt = args.map((x) => (x instanceof TensorCore ? x.dt : null))
     const k = this.kernelFor(result, this.computeOf(promoted, result), mask, dt[0]!, dt[1]!, dt[2]!)
@@ -347,6 +375,11 @@ export class ElementwiseOp {
     return hit
   }
 
+  /** An operand as rules on tensors see it: in the result's type, as the fused kernels compute. Masks stay masks. */
+  converted(x: TensorCore, slot: number, dt: DTypeInfo): TensorCore {
+    return x.dt === dt || this.record.vjp![slot] === null ? x : (x as Tensor).to(dt.name)
+  }
+
   // --- transforms -------------------------------------------------------------------------------------------------------
 
   private again(args: readonly unknown[], s: Scalars): TensorCore {
@@ -386,7 +419,7 @@ export class ElementwiseOp {
         let t = x.wrap.tangent as Tensor
         if (!sameShape(t.layout.shape, value.layout.shape)) t = t.expand(value.layout.shape)
         if (t.dt !== value.dt) t = t.to(value.dt.name)
-        const v = inner as unknown as Tensor[]
+        const v = inner.map((o, k) => (o instanceof TensorCore ? this.converted(o, k, value.dt) : o)) as unknown as Tensor[]
         const term = rule<Tensor>(t, { a: v[0]!, b: v[1]!, c: v[2]!, y: value as Tensor, s: s ?? [] })
         tangent = tangent === null ? term : tangent.add(term)
       })
@@ -438,13 +471,11 @@ export class ElementwiseOp {
       })
     }
     const promoted = this.promoteAll(args)
+    this.allow(promoted, Math.min(...args.map((x) => (x instanceof TensorCore ? x.dt.category : scalarCategory(x)))))
+    if (this.record.same !== undefined) refuseMixed(name, this.record.same, args)
+    if (this.divides(promoted)) refuseZero(name, args[this.record.divisor!]!, promoted)
     const result = this.resultOf(promoted)
-    if (result.category > a.dt.category) {
-      throw new DTypeError(
-        `${name}: result type ${result.name} can't be cast to the desired output type ${a.dt.name}; use ${this.name} instead`,
-        { op: name, dtypes: [result.name, a.dt.name] },
-      )
-    }
+    if (result.category > a.dt.category) throw refuseResult(this.name, result, a.dt)
     const recording = modes.grad && this.differentiable && a.dt.category === 2 && tensors.some((t) => needs(t, null))
     checkInPlace(name, a, recording)
     refuseOverlap(name, a, tensors.slice(1))
@@ -476,101 +507,4 @@ function copyOf(a: TensorCore): TensorCore {
   copy.outputNr = a.outputNr
   copy.rg = a.rg
   return copy
-}
-
-/** A recorded elementwise operation. */
-export class ElementwiseNode extends Node {
-  readonly op: ElementwiseOp
-  readonly s: Scalars
-  readonly scalarMask: number
-  a: SavedTensor | null = null
-  b: SavedTensor | null = null
-  c: SavedTensor | null = null
-  y: SavedTensor | null = null
-
-  constructor(op: ElementwiseOp, edges: (Node | null)[], nrs: readonly number[] | null, y: TensorCore, s: Scalars, scalarMask: number) {
-    super(edges, nrs, y.layout.shape, y.dt)
-    this.op = op
-    this.s = s
-    this.scalarMask = scalarMask
-  }
-
-  name(): string {
-    return this.op.record.node ?? `${this.op.name[0]!.toUpperCase()}${this.op.name.slice(1)}Backward0`
-  }
-
-  private saved(slot: number): SavedTensor {
-    const s = slot === 0 ? this.a : slot === 1 ? this.b : slot === 2 ? this.c : this.y
-    if (s === null) throw freed(this)
-    return s
-  }
-
-  run(g: TensorCore, _gs: null, task: Task): void {
-    const { edges, op } = this
-    for (let i = 0; i < edges.length; i++) {
-      const next = edges[i]!
-      if (!task.wants(next)) continue
-      const plan = op.plan(i, this.scalarMask)
-      if (plan.identity) task.out[i] = g
-      else if (task.createGraph) task.out[i] = this.rule(i, g as Tensor)
-      else task.out[i] = this.fused(plan, g, this.nrs === null ? next.dt : next.meta(this.nrs[i]!).dt, task)
-    }
-  }
-
-  private fused(plan: Plan, g: TensorCore, out: DTypeInfo, task: Task): TensorCore {
-    const { uses } = plan
-    const to = out.category === 2 ? out : g.dt
-    if (uses.length === 0) {
-      const k = this.op.backward(plan, [g.dt], to)
-      return run1(k, g, take(this.s, k), task.area)
-    }
-    const first = this.saved(uses[0]!)
-    first.check(this)
-    if (uses.length === 1) {
-      const k = this.op.backward(plan, [g.dt, first.dt], to)
-      return run2(k, g, first, take(this.s, k), task.area)
-    }
-    const ins: ArrayLike[] = [g, first]
-    for (let j = 1; j < uses.length; j++) {
-      const more = this.saved(uses[j]!)
-      more.check(this)
-      ins.push(more)
-    }
-    const k = this.op.backward(
-      plan,
-      ins.map((x) => x.dt),
-      to,
-    )
-    return run(k, ins, take(this.s, k), task.area)
-  }
-
-  private rule(i: number, g: Tensor): Tensor {
-    const plan = this.op.plan(i, this.scalarMask)
-    for (const slot of plan.uses) this.saved(slot)
-    let n = 0
-    const operand = (slot: number, saved: SavedTensor | null): Tensor =>
-      (slot < this.op.arity && this.scalarMask & (1 << slot) ? this.s![n++] : saved?.unpack(this)) as Tensor
-    const a = operand(0, this.a)
-    const b = operand(1, this.b)
-    const c = operand(2, this.c)
-    const s = this.s === null ? [] : this.s.slice(n)
-    return this.op.record.vjp![i]!<Tensor>(g, { a, b, c, y: this.y?.unpack(this) as Tensor, s })
-  }
-
-  override savedTensors(): readonly Saved[] {
-    return [this.a, this.b, this.c, this.y].flatMap((value, i) => (value === null ? [] : [{ name: i < Y ? `in${i}` : 'out0', value }]))
-  }
-
-  override resaveOutput(t: TensorCore, by: Node): void {
-    if (this.y !== null) this.y = SavedTensor.output(t, by)
-  }
-
-  override release(): void {
-    this.a = this.b = this.c = this.y = null
-  }
-}
-
-function take(s: Scalars, k: Kernel): Scalars {
-  const n = k.program.scalars
-  return n === 0 || s === null ? null : s.length === n ? s : s.slice(0, n)
 }

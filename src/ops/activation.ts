@@ -10,6 +10,7 @@ export const sigmoid: Unary = /* @__PURE__ */ unary('sigmoid', {
 
 /** max(x, 0); the gradient at 0 is 0. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.relu.html */
 export const relu: Unary = /* @__PURE__ */ unary('relu', {
+  refuses: { below: 1, says: () => 'Boolean inputs not supported for relu' },
   value: (x) => x!.where(x!.le(0).logicalNot(), 0),
   vjp: [(g, { y }) => g.where(y.le(0).logicalNot(), 0)],
 })

@@ -3,7 +3,7 @@
 import type { Task } from '../autograd/engine.ts'
 import { topLevel } from '../autograd/levels.ts'
 import { modes } from '../autograd/modes.ts'
-import { Node } from '../autograd/node.ts'
+import { Node, type Pass } from '../autograd/node.ts'
 import { bump, checkInPlace, edgeOf, needs, rebase } from '../autograd/record.ts'
 import { type DType, dtypeInfo } from '../dtype.ts'
 import { ArgumentError, ShapeError, show } from '../errors.ts'
@@ -12,7 +12,7 @@ import type { Tensor } from '../fluent.ts'
 import { type GeneralOp, general, vjp } from '../op/general.ts'
 import { refuseOverlap } from '../op/overlap.ts'
 import { expandable, type Shape, sameShape } from '../shape.ts'
-import { checkValue, expectTensor, TensorCore } from '../tensor.ts'
+import { checkValue, expectTensor, isTensor, TensorCore } from '../tensor.ts'
 
 const cloneOp: GeneralOp<null> = /* @__PURE__ */ general('clone', {
   node: 'CloneBackward0',
@@ -98,7 +98,7 @@ export function onesLike(x: Tensor): Tensor {
   return x.wrap === null ? (full(x.layout.shape, 1, x.dt, null) as Tensor) : zerosLike(x).add(1)
 }
 
-/** The history after an in-place overwrite: nothing reaches the old value; `src` (if any) gets the gradient. */
+/** The history after an in-place overwrite: the old value gets zeros; `src` (if any) gets the gradient. */
 class OverwriteNode extends Node {
   private readonly label: string
 
@@ -115,9 +115,15 @@ class OverwriteNode extends Node {
     return this.label
   }
   run(g: TensorCore, _gs: null, task: Task): void {
-    task.out[0] = null
+    if (task.wants(this.edges[0] ?? null)) task.out[0] = zerosOf(g, task)
     if (task.wants(this.edges[1] ?? null)) task.out[1] = g
   }
+}
+
+/** Zeros shaped like g, one element in memory. */
+function zerosOf(g: TensorCore, task: Pass): TensorCore {
+  const one = full([], 0, g.dt, task.createGraph ? null : task.area)
+  return new TensorCore(one.storage, one.layout.expand(g.layout.shape), g.dt)
 }
 
 /** Overwrites x by `write`, with the checks and the history of an in-place operation. */
@@ -149,16 +155,29 @@ export function copy_(x: Tensor, src: Tensor | number): Tensor {
       { op: 'copy_', shapes: [x.layout.shape, src.layout.shape] },
     )
   }
-  return overwrite('copy_', 'CopyBackwards', x, src, () => {
+  return overwrite('copy_', 'torch::autograd::CopyBackwards', x, src, () => {
     if (x !== src) copyInto(x, src)
   })
 }
 
-/** Every element becomes `value`. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.fill_.html */
-export function fill_(x: Tensor, value: number | boolean): Tensor {
+/**
+ * Every element becomes `value`, a number or a tensor without dims.
+ * Errors: ShapeError for a tensor with dims, DTypeError for a value that the dtype can't hold.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.fill_.html
+ */
+export function fill_(x: Tensor, value: number | boolean | Tensor): Tensor {
   expectTensor('fill_', x, 'argument 0')
-  const v = checkValue(value, x.dt, 'fill_')
-  return overwrite('fill_', 'FillBackward0', x, null, () => fillWith(x, v))
+  if (!isTensor(value)) {
+    const v = checkValue(value, x.dt, 'fill_')
+    return overwrite('fill_', 'FillBackward2', x, null, () => fillWith(x, v))
+  }
+  if (value.layout.rank > 0) {
+    throw new ShapeError(
+      `fill_ only supports 0-dimension value tensor but got tensor with ${value.layout.rank} dimensions, of shape ${show(value.layout.shape)}; use copy_`,
+      { op: 'fill_', shapes: [value.layout.shape] },
+    )
+  }
+  return overwrite('fill_', 'FillBackward3', x, value, () => copyInto(x, value))
 }
 
 /** Every element becomes 0. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.zero_.html */

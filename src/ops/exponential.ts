@@ -37,6 +37,7 @@ export const log10: Unary = /* @__PURE__ */ unary('log10', {
 
 /** ln(1 + x), accurate near 0. @see https://docs.pytorch.org/docs/stable/generated/torch.log1p.html */
 export const log1p: Unary = /* @__PURE__ */ unary('log1p', {
+  node: 'Log1PBackward0',
   result: 'float',
   value: (x) => x!.log1p(),
   vjp: [(g, { a }) => g.div(a.add(1))],

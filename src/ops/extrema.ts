@@ -7,7 +7,7 @@ import { Layout } from '../layout.ts'
 import { type GeneralOp, general, OUT, vjp } from '../op/general.ts'
 import { numel, reducedShape, wrapDim } from '../shape.ts'
 import { address, empty, expectTensor, isTensor, TensorCore } from '../tensor.ts'
-import { maximum, minimum } from './arithmetic.ts'
+import { maximum, minimum } from './bounds.ts'
 import { type DimArgument, type DimOptions, type Reduced, reduced, reducedBatch, unreduce } from './dims.ts'
 
 function refuseEmpty(x: Tensor, dims: readonly number[], op: string): void {
@@ -19,8 +19,8 @@ function refuseEmpty(x: Tensor, dims: readonly number[], op: string): void {
   }
 }
 
-/** All elements equal to the extremum (NaN counts as equal to NaN) share the gradient evenly. */
-function extremum(kind: 'max' | 'min', node: (p: Reduced) => string): GeneralOp<Reduced> {
+/** Elements equal to the extremum share the gradient evenly. `nan`: a NaN counts as equal to a NaN; otherwise none is. */
+function extremum(kind: 'max' | 'min', node: string, nan: boolean): GeneralOp<Reduced> {
   const op: GeneralOp<Reduced> = general(kind, {
     node,
     forward: (x, p, owner) => reduce(kind, x[0]!, p.dims, p.keepdim, owner),
@@ -28,12 +28,11 @@ function extremum(kind: 'max' | 'min', node: (p: Reduced) => string): GeneralOp<
       vjp([0, OUT], (g, c) => {
         const x = c.in(0)
         const y = unreduce(c.out(), c.shapeOf(0), c.p)
-        const mask = x
-          .eq(y)
-          .logicalOr(x.ne(x).logicalAnd(y.ne(y)))
-          .detach()
+        const equal = x.eq(y)
+        const mask = (nan ? equal.logicalOr(x.ne(x).logicalAnd(y.ne(y))) : equal).detach()
         const ties = mask.to(x.dtype).sum({ dim: c.p.dims, keepdim: true })
-        return unreduce(g, c.shapeOf(0), c.p).div(ties).where(mask, 0)
+        // Without a tie (a NaN that equals nothing) this is 0/0.
+        return unreduce(g, c.shapeOf(0), c.p).where(mask, 0).div(ties)
       }),
     ],
     batch: (b) => {
@@ -43,10 +42,10 @@ function extremum(kind: 'max' | 'min', node: (p: Reduced) => string): GeneralOp<
   })
   return op
 }
-const maxAll: GeneralOp<Reduced> = /* @__PURE__ */ extremum('max', () => 'MaxBackward1')
-const minAll: GeneralOp<Reduced> = /* @__PURE__ */ extremum('min', () => 'MinBackward1')
-const amaxOp: GeneralOp<Reduced> = /* @__PURE__ */ extremum('max', () => 'AmaxBackward0')
-const aminOp: GeneralOp<Reduced> = /* @__PURE__ */ extremum('min', () => 'AminBackward0')
+const maxAll: GeneralOp<Reduced> = /* @__PURE__ */ extremum('max', 'MaxBackward1', true)
+const minAll: GeneralOp<Reduced> = /* @__PURE__ */ extremum('min', 'MinBackward1', true)
+const amaxOp: GeneralOp<Reduced> = /* @__PURE__ */ extremum('max', 'AmaxBackward0', false)
+const aminOp: GeneralOp<Reduced> = /* @__PURE__ */ extremum('min', 'AminBackward0', false)
 
 /** The largest elements over dims; ties share the gradient. @see https://docs.pytorch.org/docs/stable/generated/torch.amax.html */
 export function amax(x: Tensor, dim?: DimArgument, options?: DimOptions): Tensor {

@@ -4,12 +4,14 @@ import { ArgumentError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { ElementwiseOp } from '../op/elementwise.ts'
 import { type Parametric, parametric, type Unary, unary } from '../op/kinds.ts'
+import { noKernel } from '../op/operands.ts'
 
 const INV_SQRT2 = Math.SQRT1_2
 const INV_SQRT_2PI = 1 / Math.sqrt(2 * Math.PI)
 const normalCdf = <V extends Arith<V>>(x: V): V => x.mul(INV_SQRT2).erf().add(1).mul(0.5)
 const geluExact = /* @__PURE__ */ new ElementwiseOp('gelu', 1, {
   node: 'GeluBackward0',
+  refuses: /* @__PURE__ */ noKernel('GeluKernelImpl', 2),
   value: (x) => x!.mul(normalCdf(x!)),
   vjp: [(g, { a }) => g.mul(normalCdf(a).add(a.mul(a.mul(a).mul(-0.5).exp()).mul(INV_SQRT_2PI)))],
 })
@@ -18,6 +20,7 @@ const K1 = 0.044715
 const geluInner = <V extends Arith<V>>(x: V): V => x.mul(x).mul(x).mul(K1).add(x).mul(K0).tanh()
 const geluTanh = /* @__PURE__ */ new ElementwiseOp('gelu', 1, {
   node: 'GeluBackward0',
+  refuses: /* @__PURE__ */ noKernel('GeluKernelImpl', 2),
   value: (x) => x!.mul(0.5).mul(geluInner(x!).add(1)),
   vjp: [
     (g, { a }) => {
@@ -53,7 +56,7 @@ export function gelu(x: Tensor, options: { readonly approximate?: 'none' | 'tanh
 
 /** x · σ(x). @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.silu.html */
 export const silu: Unary = /* @__PURE__ */ unary('silu', {
-  result: 'float',
+  refuses: /* @__PURE__ */ noKernel('silu_cpu', 2),
   value: (x) => x!.mul(x!.sigmoid()),
   vjp: [(g, { a }) => g.mul(a.sigmoid().mul(a.sigmoid().neg().add(1).mul(a).add(1)))],
 })
@@ -62,6 +65,7 @@ export const silu: Unary = /* @__PURE__ */ unary('silu', {
 export const softplus: Parametric<[options?: { readonly beta?: number; readonly threshold?: number }]> = /* @__PURE__ */ parametric(
   'softplus',
   {
+    refuses: /* @__PURE__ */ noKernel('softplus_cpu', 2),
     scalars: 2,
     value: (x, beta, limit) => x!.where(x!.mul(beta!).gt(limit!), x!.mul(beta!).exp().log1p().div(beta!)),
     vjp: [(g, { a, s }) => g.where(a.mul(s[0]!).gt(s[1]!), g.mul(a.mul(s[0]!).sigmoid()))],
@@ -72,7 +76,12 @@ export const softplus: Parametric<[options?: { readonly beta?: number; readonly 
 /** x above 0, slope·x below. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.leaky_relu.html */
 export const leakyRelu: Parametric<[negativeSlope?: number]> = /* @__PURE__ */ parametric(
   'leakyRelu',
-  { scalars: 1, value: (x, s) => x!.where(x!.gt(0), x!.mul(s!)), vjp: [(g, { a, s }) => g.where(a.gt(0), g.mul(s[0]!))] },
+  {
+    refuses: /* @__PURE__ */ noKernel('leaky_relu_cpu', 2),
+    scalars: 1,
+    value: (x, s) => x!.where(x!.gt(0), x!.mul(s!)),
+    vjp: [(g, { a, s }) => g.where(a.gt(0), g.mul(s[0]!))],
+  },
   (slope) => [slope ?? 0.01],
 )
 
@@ -80,9 +89,10 @@ export const leakyRelu: Parametric<[negativeSlope?: number]> = /* @__PURE__ */ p
 export const elu: Parametric<[alpha?: number]> = /* @__PURE__ */ parametric(
   'elu',
   {
+    refuses: /* @__PURE__ */ noKernel('elu_cpu', 2),
     scalars: 1,
     value: (x, s) => x!.where(x!.gt(0), x!.expm1().mul(s!)),
-    vjp: [(g, { a, s }) => g.where(a.gt(0), g.mul(a.exp().mul(s[0]!)))],
+    vjp: [(g, { a, s }) => g.mul(a.exp().mul(s[0]!)).where(a.le(0), g)],
   },
   (alpha) => [alpha ?? 1],
 )
@@ -91,6 +101,7 @@ export const elu: Parametric<[alpha?: number]> = /* @__PURE__ */ parametric(
 export const hardtanh: Parametric<[options?: { readonly minVal?: number; readonly maxVal?: number }]> = /* @__PURE__ */ parametric(
   'hardtanh',
   {
+    refuses: { below: 1, says: () => 'Bool inputs not supported for hardtanh' },
     scalars: 2,
     value: (x, low, high) => x!.maximum(low!).minimum(high!),
     vjp: [(g, { a, s }) => g.where(a.le(s[0]!).logicalOr(a.ge(s[1]!)).logicalNot(), 0)],
@@ -100,6 +111,7 @@ export const hardtanh: Parametric<[options?: { readonly minVal?: number; readonl
 
 /** ln σ(x). @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.logsigmoid.html */
 export const logSigmoid: Unary = /* @__PURE__ */ unary('logSigmoid', {
+  refuses: /* @__PURE__ */ noKernel('log_sigmoid_cpu', 2),
   node: 'LogSigmoidBackward0',
   value: (x) => x!.minimum(0).sub(x!.abs().neg().exp().log1p()),
   vjp: [(g, { a }) => g.mul(a.neg().sigmoid())],

@@ -1,6 +1,6 @@
 /** Reductions over dims: sums, means, spreads, products, logic. */
 import { input, Program, scalar } from '../backend/scalar.ts'
-import { type DType, dtypeInfo } from '../dtype.ts'
+import { type DType, dtypeInfo, dtypes } from '../dtype.ts'
 import { DTypeError } from '../errors.ts'
 import { type Kernel, kernel, reduce, run1, run2, runInto } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
@@ -225,14 +225,24 @@ export function prod(x: Tensor, dim?: DimArgument<TypedDims>, options?: TypedDim
   return prodOp.one([t], reduced(t, dim, 'prod', options))
 }
 
-const anyOp: GeneralOp<Reduced> = /* @__PURE__ */ general('any', {
-  node: 'AnyBackward0',
-  forward: (x, p, owner) => reduce('any', x[0]!, p.dims, p.keepdim, owner),
-})
-const allOp: GeneralOp<Reduced> = /* @__PURE__ */ general('all', {
-  node: 'AllBackward0',
-  forward: (x, p, owner) => reduce('all', x[0]!, p.dims, p.keepdim, owner),
-})
+// @__NO_SIDE_EFFECTS__
+function logic(kind: 'any' | 'all'): GeneralOp<Reduced> {
+  const op: GeneralOp<Reduced> = general(kind, {
+    node: kind === 'any' ? 'AnyBackward0' : 'AllBackward0',
+    forward: (x, p, owner) => {
+      const y = reduce(kind, x[0]!, p.dims, p.keepdim, owner)
+      // The logic of uint8 stays uint8, as torch has it.
+      return x[0]!.dt === dtypes.uint8 ? new TensorCore(y.storage, y.layout, dtypes.uint8) : y
+    },
+    batch: (b) => {
+      const { value, p } = reducedBatch(b)
+      return op.one([value], { ...p, all: false })
+    },
+  })
+  return op
+}
+const anyOp: GeneralOp<Reduced> = /* @__PURE__ */ logic('any')
+const allOp: GeneralOp<Reduced> = /* @__PURE__ */ logic('all')
 
 /** Is any element not zero? @see https://docs.pytorch.org/docs/stable/generated/torch.any.html */
 export function any(x: Tensor, dim?: DimArgument, options?: DimOptions): Tensor {

@@ -51,7 +51,7 @@ const cumprodOp: GeneralOp<Along> = /* @__PURE__ */ general('cumprod', {
  * which is exact with zeros and differentiable again.
  */
 function cumprodVjp(g: Tensor, x: Tensor, y: Tensor, dim: number): Tensor {
-  if (x.layout.rank === 0) return g
+  if (x.layout.rank === 0 || x.layout.numel === 0) return g
   if (x.wrap === null && !x.eq(0).any().item() && !x.requiresGrad) {
     const w = g.mul(y)
     return w.flip([dim]).cumsum(dim).flip([dim]).div(x)

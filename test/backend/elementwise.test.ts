@@ -70,7 +70,7 @@ const UNARY: Record<string, (x: number) => number> = {
   ceil: Math.ceil,
   trunc: Math.trunc,
   round: roundEven,
-  sign: (x) => (x > 0 ? 1 : x < 0 ? -1 : Number.isNaN(x) ? NaN : 0),
+  sign: (x) => (x > 0 ? 1 : x < 0 ? -1 : 0),
   tan: Math.tan,
   atan: Math.atan,
 }

@@ -228,10 +228,11 @@ function compare(what: string, ours: Tensor | null | undefined, theirs: Recorded
   return numbers === null ? [] : [`${what}: ${numbers}`]
 }
 
-/** No gradient and a gradient of zeros are the same fact at second order. */
+/** No gradient and a gradient of zeros are the same fact at second order. A float32 one is held as float32 ones are. */
 function compareSecond(what: string, ours: Tensor | null | undefined, theirs: readonly number[] | null): string[] {
+  const t = tolerance('derivative', ours?.dtype ?? 'float64')
   const have = ours ? Array.from(ours.detach().toTypedArray()) : null
-  const numbers = compareNumbers(have ?? (theirs ?? []).map(() => 0), theirs ?? (have ?? []).map(() => 0), tolerances.derivative.float64)
+  const numbers = compareNumbers(have ?? (theirs ?? []).map(() => 0), theirs ?? (have ?? []).map(() => 0), t)
   return numbers === null ? [] : [`${what}: ${numbers}`]
 }
 

@@ -40,7 +40,7 @@ function remainder(a: number, b: number): number {
 const floatUnary: Readonly<Record<UnaryOp, Unary>> = {
   neg: (a) => -a,
   abs: Math.abs,
-  sign: (a) => (a > 0 ? 1 : a < 0 ? -1 : a === 0 ? 0 : a),
+  sign: (a) => (a > 0 ? 1 : a < 0 ? -1 : 0),
   sqrt: Math.sqrt,
   reciprocal: (a) => 1 / a,
   floor: Math.floor,
@@ -94,7 +94,7 @@ function intPower(a: number, b: number): number {
   return result
 }
 
-/** int32 arithmetic wraps; dividing by zero gives 0. Operations not named here round the real result towards zero. */
+/** int32 arithmetic wraps; dividing by zero gives 0, and a quotient that doesn't fit the nearest that does. Operations not named here round the real result towards zero. */
 const intUnary: Readonly<Partial<Record<UnaryOp, Unary>>> = {
   neg: (a) => -a | 0,
   abs: (a) => Math.abs(a) | 0,
@@ -104,7 +104,7 @@ const intBinary: Readonly<Partial<Record<BinaryOp, Binary>>> = {
   add: (a, b) => (a + b) | 0,
   sub: (a, b) => (a - b) | 0,
   mul: Math.imul,
-  div: (a, b) => (b === 0 ? 0 : (a / b) | 0),
+  div: (a, b) => (b === 0 ? 0 : truncate(a / b)),
   pow: intPower,
   remainder: (a, b) => (b === 0 ? 0 : remainder(a, b) | 0),
   fmod: (a, b) => (b === 0 ? 0 : (a % b) | 0),

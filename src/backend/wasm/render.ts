@@ -207,6 +207,13 @@ class Rules {
         return a!
       case 'sign':
         return g.op('i32x4', 'sub', g.op('i32x4', 'lt_s', a!, g.i32(0)), g.op('i32x4', 'gt_s', a!, g.i32(0)))
+      case 'div': {
+        // Exact in float64: a fraction is at least 2⁻³¹ of the quotient away from an integer. A divisor of 0 gives 0.
+        const floats = (v: Vec): Vec[] => [v, g.shuffle(v, v, HIGH_HALF)].map((half) => g.op('f64x2', 'convert_low_i32x4_s', half))
+        const divisors = floats(b!)
+        const [low, high] = floats(a!).map((x, i) => g.op('i32x4', 'trunc_sat_f64x2_s_zero', g.op('f64x2', 'div', x, divisors[i]!)))
+        return g.op('v128', 'andnot', g.shuffle(low!, high!, LOW_HALVES), g.op('i32x4', 'eq', b!, g.i32(0)))
+      }
       case 'fmod':
         return g.macro('rem', [a!, b!], ({ f }, [x, y]) => {
           // A divisor of 0 becomes 1, whose remainder is 0.
@@ -282,8 +289,7 @@ class Rules {
       case 'sign': {
         const up = g.op('v128', 'and', g.op(type, 'gt', a, zero), one)
         const down = g.op('v128', 'and', g.op(type, 'lt', a, zero), this.#constant(-1))
-        // All ones is a NaN.
-        return g.op('v128', 'or', g.op('v128', 'or', up, down), g.op(type, 'ne', a, a))
+        return g.op('v128', 'or', up, down)
       }
       case 'minimum':
         return this.#minimum(type, a, b)

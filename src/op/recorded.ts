@@ -1,0 +1,114 @@
+/** A recorded elementwise operation: what it saved, and its gradients, fused or on tensors. */
+import type { Task } from '../autograd/engine.ts'
+import { freed, Node, type Saved, SavedTensor } from '../autograd/node.ts'
+import type { DTypeInfo } from '../dtype.ts'
+import { type Kernel, run, run1, run2, type Scalars } from '../execute.ts'
+import type { Tensor } from '../fluent.ts'
+import type { ArrayLike, TensorCore } from '../tensor.ts'
+import type { ElementwiseOp, Plan } from './elementwise.ts'
+
+/** Where the saved output stands among what rules read: inputs 0, 1, 2, then this. */
+export const Y = 3
+
+/** A recorded elementwise operation. */
+export class ElementwiseNode extends Node {
+  readonly op: ElementwiseOp
+  readonly s: Scalars
+  readonly scalarMask: number
+  a: SavedTensor | null = null
+  b: SavedTensor | null = null
+  c: SavedTensor | null = null
+  y: SavedTensor | null = null
+
+  constructor(op: ElementwiseOp, edges: (Node | null)[], nrs: readonly number[] | null, y: TensorCore, s: Scalars, scalarMask: number) {
+    super(edges, nrs, y.layout.shape, y.dt)
+    this.op = op
+    this.s = s
+    this.scalarMask = scalarMask
+  }
+
+  name(): string {
+    const { node } = this.op.record
+    if (node === undefined) return `${this.op.name[0]!.toUpperCase()}${this.op.name.slice(1)}Backward0`
+    return typeof node === 'string' ? node : node(this.scalarMask)
+  }
+
+  private saved(slot: number): SavedTensor {
+    const s = slot === 0 ? this.a : slot === 1 ? this.b : slot === 2 ? this.c : this.y
+    if (s === null) throw freed(this)
+    return s
+  }
+
+  run(g: TensorCore, _gs: null, task: Task): void {
+    const { edges, op } = this
+    for (let i = 0; i < edges.length; i++) {
+      const next = edges[i]!
+      if (!task.wants(next)) continue
+      const plan = op.plan(i, this.scalarMask)
+      if (plan.identity) task.out[i] = g
+      else if (task.createGraph) task.out[i] = this.rule(i, g as Tensor)
+      else task.out[i] = this.fused(plan, g, this.nrs === null ? next.dt : next.meta(this.nrs[i]!).dt, task)
+    }
+  }
+
+  private fused(plan: Plan, g: TensorCore, out: DTypeInfo, task: Task): TensorCore {
+    const { uses } = plan
+    const to = out.category === 2 ? out : g.dt
+    if (uses.length === 0) {
+      const k = this.op.backward(plan, [g.dt], to)
+      return run1(k, g, take(this.s, k), task.area)
+    }
+    const first = this.saved(uses[0]!)
+    first.check(this)
+    if (uses.length === 1) {
+      const k = this.op.backward(plan, [g.dt, first.dt], to)
+      return run2(k, g, first, take(this.s, k), task.area)
+    }
+    const ins: ArrayLike[] = [g, first]
+    for (let j = 1; j < uses.length; j++) {
+      const more = this.saved(uses[j]!)
+      more.check(this)
+      ins.push(more)
+    }
+    const k = this.op.backward(
+      plan,
+      ins.map((x) => x.dt),
+      to,
+    )
+    return run(k, ins, take(this.s, k), task.area)
+  }
+
+  private rule(i: number, g: Tensor): Tensor {
+    const plan = this.op.plan(i, this.scalarMask)
+    for (const slot of plan.uses) this.saved(slot)
+    let n = 0
+    const operand = (slot: number, saved: SavedTensor | null): Tensor =>
+      (slot < this.op.arity && this.scalarMask & (1 << slot)
+        ? this.s![n++]
+        : saved === null
+          ? null
+          : this.op.converted(saved.unpack(this), slot, g.dt)) as Tensor
+    const a = operand(0, this.a)
+    const b = operand(1, this.b)
+    const c = operand(2, this.c)
+    const s = this.s === null ? [] : this.s.slice(n)
+    return this.op.record.vjp![i]!<Tensor>(g, { a, b, c, y: this.y?.unpack(this) as Tensor, s })
+  }
+
+  override savedTensors(): readonly Saved[] {
+    return [this.a, this.b, this.c, this.y].flatMap((value, i) => (value === null ? [] : [{ name: i < Y ? `in${i}` : 'out0', value }]))
+  }
+
+  override resaveOutput(t: TensorCore, by: Node): void {
+    if (this.y !== null) this.y = SavedTensor.output(t, by)
+  }
+
+  override release(): void {
+    this.a = this.b = this.c = this.y = null
+  }
+}
+
+function take(s: Scalars, k: Kernel): Scalars {
+  const n = k.program.scalars
+  return n === 0 || s === null ? null : s.length === n ? s : s.slice(0, n)
+}
