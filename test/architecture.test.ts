@@ -16,6 +16,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['layout'],
   ['backend/backend', 'backend/scalar', 'backend/erf'],
   ['backend/wasm/*', 'backend/reference/*'],
+  ['backend/jobs/*'],
   ['memory/*', 'storage'],
   ['backend/default'],
   ['tensor', 'print', 'random'],
@@ -76,7 +77,7 @@ const ROOTS: readonly string[] = ['index', 'autograd/index']
 const BACKEND_GROUND: readonly string[] = ['errors', 'dtype', 'shape', 'layout', 'backend/backend', 'backend/scalar', 'backend/erf']
 
 /** Who may import a backend's implementation from outside its folder. */
-const BACKEND_USERS: readonly string[] = ['index', 'backend/default', 'backend/choose']
+const BACKEND_USERS: readonly string[] = ['index', 'backend/default', 'backend/choose', 'backend/jobs/*']
 
 /** Extra prohibitions inside what the layers allow: [importer, imported, reason]. */
 const NEVER: readonly (readonly [string, string, string])[] = [
@@ -145,7 +146,7 @@ function layerOf(name: string): number {
 
 /** `backend/wasm` for modules of a backend's implementation. */
 function backendOf(name: string): string | undefined {
-  return /^backend\/[^/]+(?=\/)/.exec(name)?.[0]
+  return /^backend\/(?:wasm|reference)(?=\/)/.exec(name)?.[0]
 }
 
 /** The module a relative import means. */
@@ -215,6 +216,7 @@ describe('imports', () => {
       ['autograd/engine', 'ops/arithmetic'],
       ['autograd/node', 'fluent'],
       ['ops/matmul', 'backend/wasm/matmul'],
+      ['backend/wasm/wasm', 'backend/jobs/window'],
       ['ops/matmul', 'nn/linear'],
       ['backend/wasm/render', 'backend/reference/views'],
       ['backend/wasm/render', 'tensor'],
@@ -227,6 +229,8 @@ describe('imports', () => {
       ['autograd/engine', 'execute'],
       ['backend/wasm/render', 'backend/scalar'],
       ['index', 'backend/wasm/backend'],
+      ['backend/jobs/window', 'backend/reference/window'],
+      ['ops/pooling', 'backend/jobs/window'],
       ['nn/linear', 'fluent'],
       ['data/loader', 'random'],
       ['optim/adam', 'nn/parameter'],

@@ -144,6 +144,16 @@ export type WindowKernel = (
   columns: number,
 ) => void
 
+/**
+ * A job that not every program has: how each backend makes its kernel. An operation passes its job to `Backend.job`, so
+ * that bundles hold the kernels of the operations in them and no others.
+ */
+export interface Job<K, D extends DType = DType> {
+  readonly reference: (memory: LinearMemory, dtype: D) => K
+  /** Without it, WASM programs run the reference's loop. */
+  readonly wasm?: (memory: LinearMemory, dtype: D, relaxed: boolean) => K
+}
+
 export interface Backend {
   readonly name: string
   /** Bit i of `fixed` set: input i is one element, used for all. All other operands are contiguous. */
@@ -158,7 +168,6 @@ export interface Backend {
   index(op: IndexOp, dtype: DType): IndexKernel
   /** Absent: random.ts fills by itself. Uniform and normal for floating dtypes. */
   draw?(kind: DrawKind, dtype: DType): DrawKernel
-  maxPool2d(dtype: DType): MaxPoolKernel
-  unfold2d(dtype: DType): WindowKernel
-  fold2d(dtype: DType): WindowKernel
+  /** The kernel of a job, made at its first use. */
+  job<K, D extends DType>(job: Job<K, D>, dtype: D): K
 }

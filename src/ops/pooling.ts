@@ -1,4 +1,5 @@
 /** Pooling: the largest or the average element of every window of signals and images. */
+import { maxPool2d as maxPool2dJob } from '../backend/jobs/window.ts'
 import { computeType, input, Program, scalar } from '../backend/scalar.ts'
 import { type DTypeInfo, dtypes } from '../dtype.ts'
 import { ArgumentError, DTypeError, ShapeError, show } from '../errors.ts'
@@ -111,7 +112,7 @@ const largest: GeneralOp<Windows> = /* @__PURE__ */ general('maxPool2d', {
     const at = empty(layout, dtypes.int32, owner)
     if (layout.numel === 0) return [y, at]
     const source = contiguous(x!, owner)
-    backend().maxPool2d(x!.dt.name)(planesOf(x!), ...p.image, ...p.map, p, address(source), address(y), address(at))
+    backend().job(maxPool2dJob, x!.dt.name)(planesOf(x!), ...p.image, ...p.map, p, address(source), address(y), address(at))
     return [y, at]
   },
   vjp: [vjp([OUT - 1], (g, c, gs) => (gs[0] === null ? null : spread.one([g, c.out(1)], c.p)))],

@@ -1,6 +1,7 @@
 /** The reference backend against naive loops and hand-computed values. */
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { IndexOp, ReduceOp, StridedKernel, Window2d } from '../../src/backend/backend.ts'
+import { fold2d, maxPool2d, unfold2d } from '../../src/backend/jobs/window.ts'
 import { createReferenceBackend } from '../../src/backend/reference/reference.ts'
 import { type BinaryOp, type ComputeType, constant, input, Program, Scalar, scalar, type UnaryOp } from '../../src/backend/scalar.ts'
 import { type DType, dtypes, type TypedArray } from '../../src/dtype.ts'
@@ -630,7 +631,7 @@ describe('windows', () => {
       for (const d of DTYPES) {
         const image = values(d, n * ch * plane)
         const columns = room(d, from.length)
-        backend.unfold2d(d)(n, ch, c.h, c.w, oh, ow, c.win, put(d, image), columns)
+        backend.job(unfold2d, d)(n, ch, c.h, c.w, oh, ow, c.win, put(d, image), columns)
         expect(get(d, columns, from.length)).toEqual(from.map((p) => (p < 0 ? 0 : image[p]!)))
 
         const grads = values(d, from.length)
@@ -640,7 +641,7 @@ describe('windows', () => {
           d,
           sums.map(() => 0),
         )
-        backend.fold2d(d)(n, ch, c.h, c.w, oh, ow, c.win, back, put(d, grads))
+        backend.job(fold2d, d)(n, ch, c.h, c.w, oh, ow, c.win, back, put(d, grads))
         expect(get(d, back, image.length)).toEqual(sums)
       }
     }
@@ -653,7 +654,7 @@ describe('windows', () => {
         const image = values(d, n * c.h * c.w)
         if (dtypes[d].floating) image[3 % image.length] = NaN
         const [y, at] = [room(d, n * oh * ow), room('int32', n * oh * ow)]
-        backend.maxPool2d(d)(n, c.h, c.w, oh, ow, c.win, put(d, image), y, at)
+        backend.job(maxPool2d, d)(n, c.h, c.w, oh, ow, c.win, put(d, image), y, at)
         const [best, places]: [number[], number[]] = [[], []]
         for (let s = 0; s < n; s++) {
           for (const one of windows) {

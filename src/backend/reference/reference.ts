@@ -1,10 +1,10 @@
 /** The reference backend: every kernel in plain TypeScript, the oracle for the others and the fallback where WASM is refused. */
-import type { Backend, LinearMemory } from '../backend.ts'
+import type { DType } from '../../dtype.ts'
+import type { Backend, Job, LinearMemory } from '../backend.ts'
 import { elementwise } from './elementwise.ts'
 import { indexKernel } from './indexing.ts'
 import { matmulKernel } from './matmul.ts'
 import { reduceKernel, scanKernel } from './reduce.ts'
-import { fold2dKernel, maxPool2dKernel, unfold2dKernel } from './window.ts'
 
 export function createReferenceBackend(memory: LinearMemory): Backend {
   const { flat, strided } = elementwise(memory)
@@ -17,8 +17,6 @@ export function createReferenceBackend(memory: LinearMemory): Backend {
     matmul: (dtype) => matmulKernel(memory, dtype),
     matmulWork: () => 0,
     index: (op, dtype) => indexKernel(memory, op, dtype),
-    maxPool2d: (dtype) => maxPool2dKernel(memory, dtype),
-    unfold2d: (dtype) => unfold2dKernel(memory, dtype),
-    fold2d: (dtype) => fold2dKernel(memory, dtype),
+    job: <K, D extends DType>(job: Job<K, D>, dtype: D) => job.reference(memory, dtype),
   }
 }

@@ -1,6 +1,6 @@
-/** The WebAssembly backend: kernels rendered on demand; window jobs run on the reference's loops. */
+/** The WebAssembly backend: kernels rendered on demand; jobs without a WASM form run on the reference's loops. */
 import type { DType } from '../../dtype.ts'
-import type { Backend, LinearMemory } from '../backend.ts'
+import type { Backend, Job, LinearMemory } from '../backend.ts'
 import { createReferenceBackend } from '../reference/reference.ts'
 import { compileDraw } from './draw.ts'
 import { compileFlat, compileStrided } from './elementwise.ts'
@@ -23,8 +23,8 @@ export function createWasmBackend(memory: LinearMemory, options: WasmOptions = {
   const reference = createReferenceBackend(memory)
   const { relaxed } = features
   // Compiled kernels by job and dtype: asked for on every call, so without building keys.
-  const caches = new Map<string, Partial<Record<DType, unknown>>>()
-  const once = <T>(job: string, dtype: DType, make: () => T): T => {
+  const caches = new Map<unknown, Partial<Record<DType, unknown>>>()
+  const once = <T>(job: unknown, dtype: DType, make: () => T): T => {
     let table = caches.get(job)
     if (table === undefined) caches.set(job, (table = {}))
     return (table[dtype] ??= make()) as T
@@ -40,8 +40,6 @@ export function createWasmBackend(memory: LinearMemory, options: WasmOptions = {
     matmulWork: (dtype, m, n, k) => (isFloat(dtype) ? matmulWork(dtype, m, n, k) : reference.matmulWork(dtype, m, n, k)),
     index: (op, dtype) => once(op, dtype, () => compileIndex(memory, op, dtype)),
     draw: (kind, dtype) => once(kind, dtype, () => compileDraw(memory, kind, dtype)),
-    maxPool2d: (dtype) => once('maxPool2d', dtype, () => reference.maxPool2d(dtype)),
-    unfold2d: (dtype) => once('unfold2d', dtype, () => reference.unfold2d(dtype)),
-    fold2d: (dtype) => once('fold2d', dtype, () => reference.fold2d(dtype)),
+    job: <K, D extends DType>(job: Job<K, D>, dtype: D) => once(job, dtype, () => (job.wasm ?? job.reference)(memory, dtype, relaxed)),
   }
 }
