@@ -95,3 +95,27 @@ export function reducedShape(shape: Shape, dims: readonly number[], keepdim: boo
   }
   return out
 }
+
+/** `shape` with one −1 replaced by what the element count leaves. */
+export function inferShape(shape: Shape, count: number, op: string): number[] {
+  const at = shape.indexOf(-1)
+  if (at < 0) {
+    checkShape(shape, op)
+    if (numel(shape) !== count)
+      throw new ShapeError(`${op}: shape '${show(shape)}' is invalid for input of size ${count}`, { op, shapes: [shape] })
+    return [...shape]
+  }
+  if (shape.indexOf(-1, at + 1) >= 0)
+    throw new ShapeError(`${op}: only one dimension can be inferred, got ${show(shape)}`, { op, shapes: [shape] })
+  const rest = shape.filter((_, i) => i !== at)
+  checkShape(rest, op)
+  const known = numel(rest)
+  if (known === 0)
+    throw new ShapeError(
+      `${op}: cannot reshape tensor of ${count} elements into shape ${show(shape)} because the unspecified dimension size -1 can be any value and is ambiguous`,
+      { op, shapes: [shape] },
+    )
+  if (count % known !== 0)
+    throw new ShapeError(`${op}: shape '${show(shape)}' is invalid for input of size ${count}`, { op, shapes: [shape] })
+  return shape.with(at, count / known)
+}

@@ -8,8 +8,8 @@ import { Layout } from '../layout.ts'
 import { type GeneralOp, general, vjp } from '../op/general.ts'
 import { defaultGenerator, type Generator } from '../random.ts'
 import { dataView, empty, expectTensor, readAll } from '../tensor.ts'
-import { overwrite } from './copying.ts'
 import { draw } from './drawing.ts'
+import { overwrite } from './overwrite.ts'
 
 /** Options of random operations. */
 export interface GeneratorOption {

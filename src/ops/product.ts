@@ -283,7 +283,8 @@ function affineBatch(b: Batched<Affine>): Tensor {
     return affine.one([c, rows.reshape([size * m, k]), m2], b.p).reshape([size, m, m2.shape[tb ? 0 : 1]!])
   }
   const y = times(matrices.one([rows, inFront(b, 2)], form(true, false, tb)), alpha)
-  if (beta === 0) return y
+  // Without it the added tensor alone may carry the batch.
+  if (beta === 0) return y.shape[0] === b.size ? y : y.expand([b.size, ...y.shape.slice(1)])
   return y.add(times(b.dims[0] === -1 ? c : aligned(inFront(b, 0), 3), beta))
 }
 

@@ -3,8 +3,8 @@ import { ArgumentError, IndexError, ShapeError, show } from '../errors.ts'
 import { cloneContiguous, copyInto, full } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
-import { type Batched, type GeneralOp, general, view, vjp } from '../op/general.ts'
-import { checkShape, numel, type Shape, wrapDim, wrapDims } from '../shape.ts'
+import { type Batched, view as declareView, type GeneralOp, general, vjp } from '../op/general.ts'
+import { inferShape, numel, type Shape, wrapDim, wrapDims } from '../shape.ts'
 import { expectTensor, TensorCore } from '../tensor.ts'
 import { stridedBackward } from './geometry.ts'
 
@@ -14,31 +14,7 @@ function front(b: Batched<unknown>): Tensor {
   return dim === 0 ? b.x[0]! : b.x[0]!.movedim(dim!, 0)
 }
 
-/** `shape` with one −1 replaced by what the element count leaves. */
-export function inferShape(shape: Shape, count: number, op: string): number[] {
-  const at = shape.indexOf(-1)
-  if (at < 0) {
-    checkShape(shape, op)
-    if (numel(shape) !== count)
-      throw new ShapeError(`${op}: shape '${show(shape)}' is invalid for input of size ${count}`, { op, shapes: [shape] })
-    return [...shape]
-  }
-  if (shape.indexOf(-1, at + 1) >= 0)
-    throw new ShapeError(`${op}: only one dimension can be inferred, got ${show(shape)}`, { op, shapes: [shape] })
-  const rest = shape.filter((_, i) => i !== at)
-  checkShape(rest, op)
-  const known = numel(rest)
-  if (known === 0)
-    throw new ShapeError(
-      `${op}: cannot reshape tensor of ${count} elements into shape ${show(shape)} because the unspecified dimension size -1 can be any value and is ambiguous`,
-      { op, shapes: [shape] },
-    )
-  if (count % known !== 0)
-    throw new ShapeError(`${op}: shape '${show(shape)}' is invalid for input of size ${count}`, { op, shapes: [shape] })
-  return shape.with(at, count / known)
-}
-
-const viewOp: GeneralOp<{ shape: number[]; op: string }> = /* @__PURE__ */ view('view', {
+const viewOp: GeneralOp<{ shape: number[]; op: string }> = /* @__PURE__ */ declareView('view', {
   node: 'ViewBackward0',
   layout: (l, { shape, op }) => {
     const made = l.reshape(shape)
@@ -64,11 +40,16 @@ function shapeArgument(first: Shape | number, rest: readonly number[]): Shape {
  * Errors: ShapeError when the element counts differ or the strides don't allow it.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.view.html
  */
-export function viewAs(x: Tensor, shape: Shape | number, ...rest: number[]): Tensor {
+export function view(x: Tensor, shape: Shape | number, ...rest: number[]): Tensor {
   expectTensor('view', x, 'argument 0')
   return viewOp.one([x], { shape: inferShape(shapeArgument(shape, rest), x.layout.numel, 'view'), op: 'view' })
 }
-export { viewAs as view }
+
+/** `x` as a view of the shape of `other`. Errors: as `view`. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.view_as.html */
+export function viewAs(x: Tensor, other: Tensor): Tensor {
+  expectTensor('viewAs', other, 'argument 1')
+  return view(x, other.layout.shape)
+}
 
 const unsafeView: GeneralOp<{ shape: number[] }> = /* @__PURE__ */ general('reshape', {
   node: 'UnsafeViewBackward0',
@@ -100,7 +81,7 @@ function viewOrCopy(x: Tensor, shape: number[]): Tensor {
   return viewOp.one([x], { shape, op: 'reshape' })
 }
 
-const expandOp: GeneralOp<{ shape: Shape }> = /* @__PURE__ */ view('expand', {
+const expandOp: GeneralOp<{ shape: Shape }> = /* @__PURE__ */ declareView('expand', {
   node: 'ExpandBackward0',
   layout: (l, { shape }) => l.expand(shape),
   vjp: (g, c) => g.sumToSize(c.shapeOf(0)),
@@ -124,10 +105,11 @@ export function expand(x: Tensor, shape: Shape | number, ...rest: number[]): Ten
 
 /** `x` expanded to the shape of `other`. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.expand_as.html */
 export function expandAs(x: Tensor, other: Tensor): Tensor {
+  expectTensor('expandAs', other, 'argument 1')
   return expand(x, other.layout.shape)
 }
 
-const permuteOp: GeneralOp<{ order: number[] }> = /* @__PURE__ */ view('permute', {
+const permuteOp: GeneralOp<{ order: number[] }> = /* @__PURE__ */ declareView('permute', {
   node: 'PermuteBackward0',
   layout: (l, { order }) => l.permute(order),
   vjp: (g, { p }) => g.permute(p.order.map((_, i) => p.order.indexOf(i))),
@@ -151,7 +133,7 @@ export function permute(x: Tensor, dims: Shape | number, ...rest: number[]): Ten
   return permuteOp.one([x], { order })
 }
 
-const transposeOp: GeneralOp<{ a: number; b: number; t: boolean }> = /* @__PURE__ */ view('transpose', {
+const transposeOp: GeneralOp<{ a: number; b: number; t: boolean }> = /* @__PURE__ */ declareView('transpose', {
   node: ({ t }) => (t ? 'TBackward0' : 'TransposeBackward0'),
   layout: (l, { a, b }) => (a === b ? l : l.transpose(a, b)),
   vjp: (g, { p }) => transposeOp.one([g], p),
@@ -196,7 +178,7 @@ interface Select {
   dim: number
   index: number
 }
-const selectOp: GeneralOp<Select> = /* @__PURE__ */ view('select', {
+const selectOp: GeneralOp<Select> = /* @__PURE__ */ declareView('select', {
   node: 'SelectBackward0',
   layout: (l, { dim, index }) => l.select(dim, index),
   vjp: (g, c) => intoZeros(g, c.shapeOf(0), SELECT, c.p),
@@ -219,7 +201,7 @@ interface Slice {
   step: number
 }
 const sliceLayout = (l: Layout, { dim, start, length, step }: Slice): Layout => l.slice(dim, start, length, step)
-const sliceOp: GeneralOp<Slice> = /* @__PURE__ */ view('slice', {
+const sliceOp: GeneralOp<Slice> = /* @__PURE__ */ declareView('slice', {
   node: 'SliceBackward0',
   layout: sliceLayout,
   vjp: (g, c) => intoZeros(g, c.shapeOf(0), SLICE, c.p),
@@ -316,7 +298,7 @@ const scatterView: GeneralOp<Scattered> = /* @__PURE__ */ general('scatterView',
   batch: (b) => scatterView.one([front(b)], { ...b.p, shape: [b.size, ...b.p.shape], batches: b.p.batches + 1 }),
 })
 
-const squeezeOp: GeneralOp<{ dims: number[]; kind: number }> = /* @__PURE__ */ view('squeeze', {
+const squeezeOp: GeneralOp<{ dims: number[]; kind: number }> = /* @__PURE__ */ declareView('squeeze', {
   node: ({ kind }) => `SqueezeBackward${kind}`,
   layout: (l, { dims }) => l.squeeze(dims),
   vjp: (g, c) => g.reshape(c.shapeOf(0)),
@@ -332,7 +314,7 @@ export function squeeze(x: Tensor, dim?: number | readonly number[]): Tensor {
   })
 }
 
-const unsqueezeOp: GeneralOp<{ dim: number }> = /* @__PURE__ */ view('unsqueeze', {
+const unsqueezeOp: GeneralOp<{ dim: number }> = /* @__PURE__ */ declareView('unsqueeze', {
   node: 'UnsqueezeBackward0',
   layout: (l, { dim }) => l.unsqueeze(dim),
   vjp: (g, c) => g.squeeze(c.p.dim),
@@ -350,7 +332,7 @@ interface Diagonal {
   dim1: number
   dim2: number
 }
-const diagonalOp: GeneralOp<Diagonal> = /* @__PURE__ */ view('diagonal', {
+const diagonalOp: GeneralOp<Diagonal> = /* @__PURE__ */ declareView('diagonal', {
   node: 'DiagonalBackward0',
   layout: (l, { offset, dim1, dim2 }) => l.diagonal(offset, dim1, dim2),
   vjp: (g, c) => intoZeros(g, c.shapeOf(0), DIAGONAL, c.p),
@@ -378,7 +360,7 @@ interface Unfold {
   size: number
   step: number
 }
-const unfoldOp: GeneralOp<Unfold> = /* @__PURE__ */ view('unfold', {
+const unfoldOp: GeneralOp<Unfold> = /* @__PURE__ */ declareView('unfold', {
   node: 'UnfoldBackward0',
   layout: (l, { dim, size, step }) => l.unfold(dim, size, step),
   // Windows add up where they overlap.

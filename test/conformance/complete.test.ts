@@ -1,0 +1,57 @@
+/** Nothing public is left out: every operation has a call, a doc comment, and every gap names a call that exists. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import * as torch from '../../src/index.ts'
+import { loadFixtures } from '../parity/load.ts'
+import { gaps } from './check.ts'
+import { inPlaceNames, methodOf, operations, samples } from './samples.ts'
+
+const folders = ['../../src/ops/', '../../src/nn/']
+const sources = folders.flatMap((folder) => {
+  const url = new URL(folder, import.meta.url)
+  return readdirSync(url).map((file) => readFileSync(new URL(file, url), 'utf8'))
+})
+
+/** The comment that stands on a declaration of this name. */
+function docOf(op: string): string | undefined {
+  const declared = op === 'var' ? 'variance' : op
+  const pattern = new RegExp(String.raw`/\*\*((?:(?!\*/)[\s\S])*)\*/\n(?:export )?(?:const|function) ${declared}\b`)
+  for (const text of sources) {
+    const found = pattern.exec(text)
+    if (found !== null) return found[1]
+  }
+  return undefined
+}
+
+describe('every public operation', () => {
+  test.each([...operations.keys()])('%s has a call to check', (op) => {
+    expect(samples.get(op)!.length).toBeGreaterThan(0)
+  })
+
+  test.each([...operations.keys()])('%s has a doc comment that says what it is', (op) => {
+    expect(docOf(op)?.trim().length ?? 0).toBeGreaterThan(10)
+  })
+
+  test('is reached from the package', () => {
+    const missing = [...operations.keys()].filter(
+      (op) => !Object.hasOwn(torch, op) && !Object.hasOwn(torch.nn.functional, op) && methodOf(torch.Tensor.prototype, op) === undefined,
+    )
+    expect(missing).toEqual([])
+  })
+
+  test('that is recorded in the fixtures is an operation', () => {
+    const known = new Set([...operations.keys(), ...inPlaceNames])
+    expect([...new Set(loadFixtures().map((c) => c.op))].filter((op) => !known.has(op) && gaps['exists']?.[op] === undefined)).toEqual([])
+  })
+})
+
+test('every in-place method has a call to check', () => {
+  const checked = new Set([...samples.values()].flat().flatMap((s) => (s.writes ? [s.op] : [s.inPlaceName])))
+  expect(inPlaceNames.filter((name) => !checked.has(name))).toEqual([])
+})
+
+test('every gap is about a call that exists', () => {
+  const labels = new Set([...samples.values()].flat().map((s) => s.label))
+  const stale = Object.entries(gaps).flatMap(([law, calls]) => (law === 'exists' ? [] : Object.keys(calls).filter((label) => !labels.has(label))))
+  expect(stale).toEqual([])
+})

@@ -1,0 +1,147 @@
+/** Calls of operations that PyTorch was not asked about in these forms, as tensors and a call on them. */
+import * as torch from '../../src/index.ts'
+import { Generator } from '../../src/random.ts'
+import type { Sample, Tensor } from './samples.ts'
+
+const F = torch.nn.functional
+
+/** Numbers between −1.5 and 1.5, all different and none near a whole number, the same in every run. */
+export function values(shape: readonly number[], seed = 0): Tensor {
+  const n = shape.reduce((a, b) => a * b, 1)
+  const data = Float64Array.from({ length: n }, (_, i) => ((((i + 1) * 61 + seed * 37) % 97) / 97) * 3 - 1.5)
+  return torch.tensor(data, { dtype: 'float64' }).reshape(shape)
+}
+
+export const integers = (...v: number[]): Tensor => torch.tensor(v, { dtype: 'int32' })
+
+type Entry = Pick<Sample, 'tensors' | 'wrt' | 'call'> & Partial<Sample>
+
+function on(shapes: readonly (readonly number[])[], call: (...x: Tensor[]) => Tensor | Tensor[], more: Partial<Sample> = {}): Entry {
+  return {
+    tensors: () => shapes.map((s, i) => values(s, i)),
+    wrt: shapes.map((_, i) => i),
+    call: (x) => {
+      const y = call(...x)
+      return Array.isArray(y) ? y : [y]
+    },
+    ...more,
+  }
+}
+
+/** A draw with a generator of its own: the same in every call. */
+const seeded = (): { generator: Generator } => ({ generator: new Generator(7) })
+const written = (change: (x: Tensor) => unknown): ((x: Tensor) => Tensor) => {
+  return (x) => {
+    const y = x.clone()
+    change(y)
+    return y
+  }
+}
+const probabilities = (x: Tensor): Tensor => x.detach().sigmoid()
+
+export const table: Readonly<Record<string, readonly Entry[]>> = {
+  adaptiveAvgPool2d: [on([[1, 2, 3, 4]], (x) => F.adaptiveAvgPool2d(x, [2, 3]))],
+  asStridedScatter: [on([[6], [2, 2]], (x, src) => x.asStridedScatter(src, [2, 2], [3, 1], 1))],
+  avgPool1d: [on([[1, 2, 6]], (x) => F.avgPool1d(x, 2, { stride: 2, padding: 1 }))],
+  bernoulli: [on([[2, 3]], (x) => probabilities(x).bernoulli(seeded()))],
+  bernoulli_: [
+    on(
+      [[2, 3]],
+      written((x) => x.bernoulli_(0.3, seeded())),
+      { writes: true },
+    ),
+  ],
+  catWith: [
+    on(
+      [
+        [2, 3],
+        [1, 3],
+      ],
+      (x, y) => x.catWith([y], 0),
+    ),
+  ],
+  clone: [on([[2, 3]], (x) => x.clone())],
+  contiguous: [on([[2, 3]], (x) => x.t().contiguous())],
+  convTranspose1d: [on([[1, 2, 3], [2, 2, 2], [2]], (x, w, b) => F.convTranspose1d(x, w, b, { stride: 2 }))],
+  convTranspose2d: [
+    on(
+      [
+        [1, 2, 2, 2],
+        [2, 1, 2, 2],
+      ],
+      (x, w) => F.convTranspose2d(x, w),
+    ),
+    on([[1, 2, 2, 2], [2, 1, 2, 2], [2]], (x, w, b) => F.convTranspose2d(x, w, b, { stride: 2, padding: 1, groups: 2, outputPadding: 1 })),
+  ],
+  dropout: [on([[2, 3]], (x) => F.dropout(x, { p: 0.4, ...seeded() }))],
+  expandAs: [on([[3], [2, 3]], (x, y) => x.expandAs(y.detach()))],
+  get: [
+    on([[2, 3, 2]], (x) => x.get(1, torch.range(0, 3, 2))),
+    on([[2, 3, 2]], (x) => x.get('...', null, -1)),
+    on([[3, 2]], (x) => x.get([2, 0, 2])),
+    { tensors: () => [values([3, 2]), integers(1, -1)], wrt: [0], call: ([x, i]) => [x!.get(i!)] },
+  ],
+  maxPool1d: [on([[1, 2, 6]], (x) => F.maxPool1d(x, 2, { stride: 2 }))],
+  maxPool2dWithIndices: [
+    on([[1, 1, 4, 4]], (x) => {
+      const { values: y, indices } = F.maxPool2dWithIndices(x, 2, { stride: 1 })
+      return [y, indices]
+    }),
+  ],
+  normal_: [
+    on(
+      [[2, 3]],
+      written((x) => x.normal_(1, 2, seeded())),
+      { writes: true },
+    ),
+  ],
+  onesLike: [on([[2, 3]], (x) => x.onesLike())],
+  scaledDotProductAttention: [
+    on(
+      [
+        [2, 3, 2],
+        [2, 3, 2],
+        [2, 3, 2],
+      ],
+      (q, k, v) => F.scaledDotProductAttention(q, k, v),
+    ),
+    on(
+      [
+        [3, 2],
+        [3, 2],
+        [3, 2],
+      ],
+      (q, k, v) => F.scaledDotProductAttention(q, k, v, { isCausal: true, scale: 0.5 }),
+    ),
+  ],
+  set: [
+    on([[3, 2], [2]], (x, v) => x.clone().set([1], v), { writes: true }),
+    on(
+      [
+        [3, 2],
+        [2, 2],
+      ],
+      (x, v) => x.clone().set([[2, 0]], v),
+      { writes: true },
+    ),
+  ],
+  sumToSize: [on([[2, 3]], (x) => x.sumToSize([1, 3]))],
+  to: [on([[2, 3]], (x) => x.to('float32').to('float64')), on([[2, 3]], (x) => x.to('int32'))],
+  uniform_: [
+    on(
+      [[2, 3]],
+      written((x) => x.uniform_(-1, 1, seeded())),
+      { writes: true },
+    ),
+  ],
+  viewAs: [
+    on(
+      [
+        [2, 3],
+        [3, 2],
+      ],
+      (x, y) => x.viewAs(y.detach()),
+    ),
+  ],
+  zerosLike: [on([[2, 3]], (x) => x.zerosLike())],
+}
