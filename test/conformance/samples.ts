@@ -144,8 +144,10 @@ function pick(cases: readonly Case[], count: number): Case[] {
     seen.add(key)
     picked.push(c)
   }
-  const differentiable = picked.filter((c) => c.grads !== undefined)
-  return [...differentiable, ...picked.filter((c) => c.grads === undefined)].slice(0, count)
+  const smooth = [...picked.filter((c) => c.grads !== undefined), ...picked.filter((c) => c.grads === undefined)]
+  // Numbers without dims have paths of their own.
+  const single = smooth.slice(count).find((c) => tensorsOf(c)[0]?.shape.length === 0)
+  return single === undefined ? smooth.slice(0, count) : [...smooth.slice(0, count - 1), single]
 }
 
 function collect(): Map<string, Sample[]> {
