@@ -28,6 +28,16 @@ function on(shapes: readonly (readonly number[])[], call: (...x: Tensor[]) => Te
   }
 }
 
+/** A method of two tensors, with its in-place form. */
+function method(name: 'clampMax' | 'clampMin' | 'fmax' | 'fmin'): readonly Entry[] {
+  const shapes = [
+    [2, 3],
+    [2, 3],
+  ]
+  const inPlace = `${name}_` as const
+  return [on(shapes, (x, y) => x[name](y), { inPlaceName: inPlace, inPlace: ([x, y]) => x![inPlace](y!) })]
+}
+
 /** A draw with a generator of its own: the same in every call. */
 const seeded = (): { generator: Generator } => ({ generator: new Generator(7) })
 const written = (change: (x: Tensor) => unknown): ((x: Tensor) => Tensor) => {
@@ -60,6 +70,8 @@ export const table: Readonly<Record<string, readonly Entry[]>> = {
       (x, y) => x.catWith([y], 0),
     ),
   ],
+  clampMax: method('clampMax'),
+  clampMin: method('clampMin'),
   clone: [on([[2, 3]], (x) => x.clone())],
   contiguous: [on([[2, 3]], (x) => x.t().contiguous())],
   convTranspose1d: [on([[1, 2, 3], [2, 2, 2], [2]], (x, w, b) => F.convTranspose1d(x, w, b, { stride: 2 }))],
@@ -75,6 +87,8 @@ export const table: Readonly<Record<string, readonly Entry[]>> = {
   ],
   dropout: [on([[2, 3]], (x) => F.dropout(x, { p: 0.4, ...seeded() }))],
   expandAs: [on([[3], [2, 3]], (x, y) => x.expandAs(y.detach()))],
+  fmax: method('fmax'),
+  fmin: method('fmin'),
   get: [
     on([[2, 3, 2]], (x) => x.get(1, torch.range(0, 3, 2))),
     on([[2, 3, 2]], (x) => x.get('...', null, -1)),
