@@ -19,7 +19,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['backend/jobs/*'],
   ['memory/*', 'storage'],
   ['backend/default'],
-  ['tensor', 'print', 'random'],
+  ['tensor', 'tree', 'print', 'random'],
   ['execute'],
   ['backend/choose'],
   ['autograd/*'],
@@ -52,7 +52,8 @@ const FACE: readonly string[] = [
 /** What some outer modules may import beyond the face: [importer, imported, reason]. */
 const GRANTS: readonly (readonly [string, string, string])[] = [
   ['func/*', 'autograd/*', 'transforms are levels of the graph'],
-  ['func/*', 'tensor', 'trees recognise tensors'],
+  ['func/*', 'tensor', 'transforms recognise tensors'],
+  ['func/*', 'tree', 'arguments and results are trees'],
   ['testing/*', 'autograd/*', 'checks differentiate'],
   ['testing/*', 'tensor', 'checks recognise tensors'],
   ['nn/*', 'autograd/*', 'gradients are cleared and clipped without being shown'],

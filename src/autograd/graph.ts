@@ -8,6 +8,8 @@ import { AccumulateGrad, type GradHook, GradientEdge, type HookHandle, type Node
 import { bump, edgeOf } from './record.ts'
 
 export { GradientEdge, Node, type PostHook, type PreHook } from './node.ts'
+export { RawSaved } from './saved.ts'
+export { allowMutationOnSavedTensors, disableSavedTensorsHooks, type MutationContext, savedTensorsHooks, saveOnCpu } from './savedHooks.ts'
 
 /**
  * Where the gradient of `t` arrives: its node and output number, which outlive the tensor and later in-place operations.

@@ -1,6 +1,23 @@
 /** `gradtape/autograd`: passes, the graph's vocabulary, and what plugs into it. */
+export {
+  type Checkpoint,
+  CheckpointError,
+  type CheckpointOptions,
+  checkpoint,
+  checkpointSequential,
+  graphExecGroup,
+  type Stage,
+  setCheckpointDebugEnabled,
+  setCheckpointEarlyStop,
+} from './checkpoint.ts'
 export { backward, type GradOptions, grad, type Places } from './grad.ts'
 export * as graph from './graph.ts'
 export type { BackwardOptions } from './methods.ts'
 export { enableGrad, inferenceMode, isGradEnabled, isInferenceModeEnabled, noGrad, setGradEnabled } from './modes.ts'
 export { type GradHook, type HookHandle, Node, type PostHook, type PreHook } from './node.ts'
+export {
+  type CheckpointPolicy,
+  createSelectiveCheckpointContexts,
+  type PolicyFunction,
+  type SelectiveCheckpointContext,
+} from './selective.ts'

@@ -1,8 +1,38 @@
 /** Grad modes: what is recorded, for how long, and what happens to a mode that crosses an `await`. */
 import { ModeError } from '../errors.ts'
+import type { Tensor } from '../fluent.ts'
+import type { TensorCore } from '../tensor.ts'
+
+/** A pair of saved-tensor hooks, and those that were in force around it. */
+export interface SavedHooks {
+  readonly pack: (t: Tensor) => unknown
+  readonly unpack: (packed: never) => Tensor
+  /** Told when a node lets go of what was packed. */
+  readonly release?: (packed: never) => void
+  readonly outer: SavedHooks | null
+}
+
+/** Sees every computation of an operation, and may answer in its place. */
+export interface Selection {
+  compute<R extends TensorCore | TensorCore[]>(op: string, args: readonly unknown[], run: () => R): R
+}
+
+/** Is told of every in-place change before it happens. */
+export interface MutationWatch {
+  before(t: TensorCore): void
+}
 
 /** The modes in force. Read on every op, so plain fields. */
-export const modes: { grad: boolean; inference: boolean; depth: number; trouble: ModeError | null } = {
+export const modes: {
+  grad: boolean
+  inference: boolean
+  depth: number
+  trouble: ModeError | null
+  hooks: SavedHooks | null
+  hooksDisabled: string | null
+  mutation: MutationWatch | null
+  selection: Selection | null
+} = {
   /** Record operations? */
   grad: true,
   inference: false,
@@ -10,6 +40,14 @@ export const modes: { grad: boolean; inference: boolean; depth: number; trouble:
   depth: 0,
   /** A mode that was left open; thrown by the next op. */
   trouble: null,
+  /** Saved-tensor hooks, the innermost pair. */
+  hooks: null,
+  /** What to say to those who use saved-tensor hooks; null: they may. */
+  hooksDisabled: null,
+  /** Inside `allowMutationOnSavedTensors`. */
+  mutation: null,
+  /** Inside selective checkpoints. */
+  selection: null,
 }
 
 /** Throws what went wrong with a mode since the last op, once. */
@@ -47,8 +85,8 @@ function isGenerator(value: unknown): value is Generator {
   return typeof value === 'object' && value !== null && Object.prototype.toString.call(value) === '[object Generator]'
 }
 
-/** A grad mode in its three forms: a block, a wrapped function (also a method decorator), an explicit guard. */
-export interface GradMode {
+/** A mode in its three forms: a block, a wrapped function (also a method decorator), an explicit guard. */
+export interface Mode {
   /** Runs `fn` in this mode and returns its result. Async functions are refused: a mode can't cross an `await`. */
   <R>(fn: () => R): R
   /** A function that enters this mode at each call; as it stands, a standard method decorator. */
@@ -57,24 +95,15 @@ export interface GradMode {
   enter(): ModeGuard
 }
 
-interface Setting {
-  grad: boolean
-  inference: boolean
-}
+/** Puts back what was in force. */
+type Leave = () => void
 
-function set(setting: Setting): Setting {
-  const before = { grad: modes.grad, inference: modes.inference }
-  modes.grad = setting.grad
-  modes.inference = setting.inference
-  return before
-}
-
-function guard(before: Setting, name: string, watch: boolean): ModeGuard {
+function guard(leave: Leave, name: string, watch: boolean): ModeGuard {
   let open = true
   const restore = (): void => {
     if (!open) return
     open = false
-    set(before)
+    leave()
   }
   if (watch) {
     queueMicrotask(() => {
@@ -88,21 +117,23 @@ function guard(before: Setting, name: string, watch: boolean): ModeGuard {
   return { restore, [Symbol.dispose]: restore }
 }
 
-function gradMode(name: string, setting: () => Setting): GradMode {
+/** The three forms of a mode that `enter` enters. */
+// @__NO_SIDE_EFFECTS__
+export function modeOf(name: string, enter: () => Leave): Mode {
   const run = <R>(fn: () => R): R => {
-    const before = set(setting())
+    const leave = enter()
     let result: R
     try {
       result = fn()
     } finally {
-      set(before)
+      leave()
     }
     if (isThenable(result)) {
       throw new ModeError(
-        `${name}: the function is async, but a grad mode can't cross an await. Wrap the synchronous parts: ${name}(() => model.forward(x))`,
+        `${name}: the function is async, but a mode can't cross an await. Wrap the synchronous parts: ${name}(() => model.forward(x))`,
       )
     }
-    if (isGenerator(result)) return inMode(result, setting) as R
+    if (isGenerator(result)) return inMode(result, enter) as R
     return result
   }
   const wrap = <F extends AnyFunction>(fn: F): F => {
@@ -112,18 +143,17 @@ function gradMode(name: string, setting: () => Setting): GradMode {
     Object.defineProperty(wrapped, 'name', { value: fn.name, configurable: true })
     return wrapped as unknown as F
   }
-  const enter = (): ModeGuard => guard(set(setting()), name, true)
-  return Object.assign(run, { wrap, enter })
+  return Object.assign(run, { wrap, enter: (): ModeGuard => guard(enter(), name, true) })
 }
 
 /** Re-enters the mode at every resume of a generator and leaves it at every yield, as torch does. */
-function* inMode(inner: Generator, setting: () => Setting): Generator {
+function* inMode(inner: Generator, enter: () => Leave): Generator {
   const step = (fn: () => IteratorResult<unknown>): IteratorResult<unknown> => {
-    const before = set(setting())
+    const leave = enter()
     try {
       return fn()
     } finally {
-      set(before)
+      leave()
     }
   }
   let result = step(() => inner.next())
@@ -144,25 +174,36 @@ function* inMode(inner: Generator, setting: () => Setting): Generator {
   return result.value
 }
 
+/** Sets the grad modes; the result puts back what they were. */
+function set(grad: boolean, inference: boolean): Leave {
+  const before = { grad: modes.grad, inference: modes.inference }
+  modes.grad = grad
+  modes.inference = inference
+  return () => {
+    modes.grad = before.grad
+    modes.inference = before.inference
+  }
+}
+
 /**
  * Switches recording off: results have `requiresGrad` false and no graph, whatever their inputs.
  * @example
  * const y = noGrad(() => x.pow(2).add(20))
  * @see https://docs.pytorch.org/docs/stable/generated/torch.no_grad.html
  */
-export const noGrad: GradMode = /* @__PURE__ */ gradMode('noGrad', () => ({ grad: false, inference: modes.inference }))
+export const noGrad: Mode = /* @__PURE__ */ modeOf('noGrad', () => set(false, modes.inference))
 
 /**
  * Switches recording on inside `noGrad`.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.enable_grad.html
  */
-export const enableGrad: GradMode = /* @__PURE__ */ gradMode('enableGrad', () => ({ grad: true, inference: modes.inference }))
+export const enableGrad: Mode = /* @__PURE__ */ modeOf('enableGrad', () => set(true, modes.inference))
 
 /**
  * Like `noGrad`, for code that will never be differentiated.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad_mode.inference_mode.html
  */
-export const inferenceMode: GradMode = /* @__PURE__ */ gradMode('inferenceMode', () => ({ grad: false, inference: true }))
+export const inferenceMode: Mode = /* @__PURE__ */ modeOf('inferenceMode', () => set(false, true))
 
 /**
  * Switches recording on or off at once, until changed again; the result restores what was in force.
@@ -172,7 +213,7 @@ export const inferenceMode: GradMode = /* @__PURE__ */ gradMode('inferenceMode',
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad_mode.set_grad_enabled.html
  */
 export function setGradEnabled(enabled: boolean): ModeGuard {
-  return guard(set({ grad: enabled, inference: modes.inference }), 'setGradEnabled', false)
+  return guard(set(enabled, modes.inference), 'setGradEnabled', false)
 }
 
 /** Runs library code with recording set to `grad`, without the checks meant for users' functions. */

@@ -1,30 +1,16 @@
 /** The vocabulary of the graph: nodes, edges, saved tensors, version counters, what leaves and views know. */
 import type { DType, DTypeInfo } from '../dtype.ts'
-import { ArgumentError, GraphError, InPlaceError, ShapeError, show } from '../errors.ts'
+import { ArgumentError, ShapeError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
-import type { Layout } from '../layout.ts'
 import { Area } from '../memory/area.ts'
-import type { Storage } from '../memory/storage.ts'
 import { expandable, type Shape, sameShape } from '../shape.ts'
-import { type ArrayLike, refuse, TensorCore } from '../tensor.ts'
+import { refuse, TensorCore } from '../tensor.ts'
 import type { Task } from './engine.ts'
 import { fit } from './fit.ts'
+import { freed, RawSaved, type SavedTensor } from './saved.ts'
 
-// Note [Version counters]
-// Every in-place change of a storage's elements counts one up. A tensor shares its counter with its views and with
-// `detach()`; `data` gets a fresh one. A saved tensor remembers the count and refuses to be read under another. The
-// counter object is made when somebody first needs to share it: a tensor without one has never been changed or shared.
-
-export class VersionCounter {
-  value = 0
-  /** The operation that counted last. */
-  op = ''
-}
-
-/** The tensor's counter, made now if nobody asked before. */
-export function versionOf(t: TensorCore): VersionCounter {
-  return (t.vc ??= new VersionCounter())
-}
+export { alias, freed, SavedTensor } from './saved.ts'
+export { VersionCounter, versionOf } from './version.ts'
 
 /** Why a view refuses tracked in-place operations. */
 export type Creation = 'default' | 'noGrad' | 'inference' | 'multiOutput' | 'function'
@@ -126,7 +112,7 @@ export interface Pass {
   wants(next: Node | null): next is Node
 }
 
-/** One tensor that a node keeps for its rules: `in0`, `in1`, … for inputs, `out0`, … for outputs. */
+/** One tensor that a node keeps for its rules, under torch's name for it: `self`, `other`, `result`. */
 export interface Saved {
   readonly name: string
   readonly value: SavedTensor
@@ -145,6 +131,12 @@ export class GradientEdge {
     this.node = node
     this.outputNr = outputNr
   }
+}
+
+/** One tensor that a node saved: null when it has let go of it, undefined when there was none to save. */
+export interface SavedSlot {
+  readonly name: string
+  readonly value: SavedTensor | null | undefined
 }
 
 let sequence = 0
@@ -199,8 +191,54 @@ export abstract class Node {
   resaveOutput(_t: TensorCore, _by: Node): void {}
 
   /** What the node keeps for its rules; empty once it was let go. */
-  savedTensors(): readonly Saved[] {
+  kept(): readonly Saved[] {
+    return this.savedSlots().filter((slot): slot is Saved => slot.value !== null && slot.value !== undefined)
+  }
+
+  /** The tensors kept, as the rules get them. Errors: InPlaceError when one was changed since. */
+  get savedTensors(): readonly (Tensor | null)[] {
+    return this.kept().map(({ value }) => value.unpack(this) as Tensor)
+  }
+
+  /** What the node saved, also what it has let go of. */
+  savedSlots(): readonly SavedSlot[] {
     return []
+  }
+
+  /** The numbers and other values of the call that the node knows, by name. */
+  savedValues(): Readonly<Record<string, unknown>> {
+    return {}
+  }
+
+  /** Hooks hold a saved tensor from here on. */
+  notePacked(): void {}
+
+  /**
+   * What the node saved, by name: tensors (connected to the graph) and the values of the call.
+   * Errors, on reading a tensor: GraphError when it was freed, InPlaceError when it was changed.
+   * @example
+   * x.pow(3).gradFn.saved // { self: x, exponent: 3 }
+   */
+  get saved(): Readonly<Record<string, unknown>> {
+    const found: Record<string, unknown> = { ...this.savedValues() }
+    for (const { name } of this.savedSlots()) {
+      const get = (): unknown => {
+        const value = this.slot(name)
+        if (value === null) throw freed(this)
+        return value?.unpack(this) ?? null
+      }
+      Object.defineProperty(found, name, { enumerable: true, get })
+    }
+    return found
+  }
+
+  /** The saved tensors by name, as handles: hooks can be put on them, one by one. */
+  get rawSaved(): Readonly<Record<string, RawSaved>> {
+    return Object.fromEntries(this.savedSlots().map(({ name }) => [name, new RawSaved(this, () => this.slot(name))]))
+  }
+
+  private slot(name: string): SavedTensor | null | undefined {
+    return this.savedSlots().find((slot) => slot.name === name)?.value
   }
 
   /**
@@ -325,84 +363,4 @@ export class AccumulateGrad extends Node {
     leaf.grad = leaf.grad === null ? g : leaf.grad.add(g)
     return []
   }
-}
-
-/**
- * A tensor kept for the backward pass. An input is kept as the tensor it was (its identity and history); an output as its
- * storage and layout, with the node that made it re-attached when it is read, so that no cycle through tensors arises.
- */
-export class SavedTensor implements ArrayLike {
-  readonly storage: Storage
-  readonly layout: Layout
-  readonly dt: DTypeInfo
-  private readonly tensor: TensorCore
-  private readonly output: Node | null
-  private readonly outputNr: number
-  private readonly version: number
-
-  private constructor(t: TensorCore, output: Node | null) {
-    this.storage = t.storage
-    this.layout = t.layout
-    this.dt = t.dt
-    this.tensor = output === null ? t : alias(t)
-    this.output = output
-    this.outputNr = t.outputNr
-    this.version = t.vc === null ? 0 : t.vc.value
-  }
-
-  static input(t: TensorCore): SavedTensor {
-    return new SavedTensor(t, null)
-  }
-
-  static output(t: TensorCore, by: Node): SavedTensor {
-    versionOf(t)
-    return new SavedTensor(t, by)
-  }
-
-  /** Refuses if the elements were changed since they were saved. */
-  check(reader: Node): void {
-    const vc = this.tensor.vc
-    const now = vc === null ? 0 : vc.value
-    if (now === this.version) return
-    const maker = this.output ?? this.tensor.node
-    const which = maker === null ? '' : `, which is output ${this.outputNr} of ${maker.name()},`
-    throw new InPlaceError(
-      `one of the variables needed for gradient computation has been modified by an inplace operation: [${this.dt.torchType} ${show(this.layout.shape)}]${which} ` +
-        `is at version ${now}; expected version ${this.version} instead. ${reader.name()} saved it; ${vc!.op} changed it last. ` +
-        `Use the out-of-place ${vc!.op.replace(/_$/, '')} there, or clone() before saving or changing it. ` +
-        'Hint: enable anomaly detection to find the operation that failed to compute its gradient, with autograd.setDetectAnomaly(true).',
-      { op: vc!.op, shapes: [this.layout.shape], dtypes: [this.dt.name] },
-    )
-  }
-
-  /** The tensor, connected to the graph as it was when it was saved. */
-  unpack(reader: Node): TensorCore {
-    this.check(reader)
-    if (this.output === null) return this.tensor
-    const t = alias(this.tensor)
-    t.node = this.output
-    t.outputNr = this.outputNr
-    t.rg = true
-    return t
-  }
-}
-
-/** Another tensor object over the same elements and version counter, outside the graph. */
-export function alias(t: TensorCore): TensorCore {
-  const a = new TensorCore(t.storage, t.layout, t.dt)
-  a.vc = versionOf(t)
-  a.wrap = t.wrap
-  return a
-}
-
-/** The refusal of a node whose saved tensors are gone. */
-export function freed(node: Node): GraphError {
-  return new GraphError(
-    'Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). ' +
-      'Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify retainGraph: true if you need to ' +
-      'backward through the graph a second time or if you need to access saved tensors after calling backward. ' +
-      `The node is ${node.name()} (output ${show(node.shape)}); an earlier backward went through it. ` +
-      'The usual cause: a tensor computed in an earlier iteration is used again in this one; detach() it between iterations.',
-    { op: node.name(), shapes: [node.shape] },
-  )
 }

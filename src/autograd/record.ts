@@ -7,7 +7,7 @@ import { empty, TensorCore } from '../tensor.ts'
 import type { Task } from './engine.ts'
 import type { Level } from './levels.ts'
 import { modes } from './modes.ts'
-import { type Creation, leafOf, Node, NodeHooks, ViewMeta, versionOf } from './node.ts'
+import { type Creation, leafOf, Node, NodeHooks, type Saved, ViewMeta, versionOf } from './node.ts'
 
 /** Does `t` require gradients at this level (null: the plain tape)? Views follow their base. */
 export function needs(t: TensorCore, level: Level | null): boolean {
@@ -104,6 +104,11 @@ function staleView(t: TensorCore): InPlaceError {
 
 /** Refuses an in-place operation that autograd can't follow, before anything is changed. */
 export function checkInPlace(op: string, t: TensorCore, willRecord: boolean): void {
+  refuseInPlace(op, t, willRecord)
+  if (modes.mutation !== null) modes.mutation.before(t)
+}
+
+function refuseInPlace(op: string, t: TensorCore, willRecord: boolean): void {
   if (!modes.grad) return
   if (t.viewMeta === null) {
     if (t.rg && t.node === null) {
@@ -271,5 +276,9 @@ export class CopySlices extends Node {
 
   override release(): void {
     this.inner.release()
+  }
+
+  override kept(): readonly Saved[] {
+    return this.inner.kept()
   }
 }

@@ -43,7 +43,7 @@ function stackError(error: unknown): GraphError | undefined {
 /** Calls user code inside a pass: its arguments escape the pass, and modes it leaves changed are put back. */
 export function callHook<A extends unknown[], R>(fn: (...args: A) => R, args: A): R {
   args.forEach(markEscaped)
-  const { grad, inference } = modes
+  const { grad, inference, hooks } = modes
   try {
     return fn(...args)
   } catch (error) {
@@ -51,6 +51,7 @@ export function callHook<A extends unknown[], R>(fn: (...args: A) => R, args: A)
   } finally {
     modes.grad = grad
     modes.inference = inference
+    modes.hooks = hooks
   }
 }
 

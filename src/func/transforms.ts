@@ -9,7 +9,7 @@ import { ArgumentError, ShapeError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { sameShape } from '../shape.ts'
 import { isTensor, type TensorCore } from '../tensor.ts'
-import { flatten, mapTensors, type Tree } from './tree.ts'
+import { flatten, mapTensors, type Tree } from '../tree.ts'
 
 /** A function of tensors and other values. */
 export type Fn<A extends unknown[], R> = (...args: A) => R

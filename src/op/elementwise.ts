@@ -53,12 +53,17 @@ export interface ElementwiseRecord {
   readonly same?: readonly string[]
   /** The input that integers are divided by. */
   readonly divisor?: number
+  /** torch's names of the inputs, then of the scalars. Default: those of `same`, or self, other, … */
+  readonly names?: readonly string[]
+  /** Numbers of the call that the operation itself stands for, by name: the exponent of a square. */
+  readonly fixed?: Readonly<Record<string, number>>
 }
 
 /** A tensor or a JS number where a tensor may stand. */
 export type TensorOrNumber = Tensor | number | boolean
 
 const SLOTS = 4
+const NAMES = [['self'], ['self', 'other'], ['self', 'tensor1', 'tensor2']]
 
 /** One rule, traced: which slots it reads, and its expression over g and those. */
 export interface Plan {
@@ -77,6 +82,7 @@ export class ElementwiseOp {
   private readonly forwards = new Map<number, Kernel>()
   private readonly plans: (Plan | undefined)[] = []
   private readonly saveMasks: (number | undefined)[] = []
+  private slotOrder: readonly number[] | null = null
 
   constructor(name: string, arity: number, record: ElementwiseRecord) {
     this.name = name
@@ -150,7 +156,8 @@ export class ElementwiseOp {
     if (!(a instanceof TensorCore)) throw refuse(this.name, a, 'argument 0')
     if (modes.trouble !== null) raiseTrouble()
     if (a.wrap !== null) return this.atLevel([a], s)
-    const y = run1(this.unaryKernels[a.dt.code] ?? this.unaryKernel(a.dt), a, s, a.storage.owner)
+    const k = this.unaryKernels[a.dt.code] ?? this.unaryKernel(a.dt)
+    const y = modes.selection === null ? run1(k, a, s, a.storage.owner) : this.select(k, [a], s)
     if (modes.grad && this.differentiable && (a.rg || a.viewMeta !== null)) this.track(y, a, null, null, s, 0, null)
     return y
   }
@@ -170,7 +177,7 @@ export class ElementwiseOp {
       if (a.wrap !== null || b.wrap !== null) return this.atLevel([a, b], s)
       const same = a.dt === b.dt ? this.binaryKernels[a.dt.code] : undefined
       const k = same ?? this.binaryKernel(a, b)
-      const y = run2(k, a, b, s, a.storage.owner ?? b.storage.owner)
+      const y = modes.selection === null ? run2(k, a, b, s, a.storage.owner ?? b.storage.owner) : this.select(k, [a, b], s)
       if (modes.grad && this.differentiable && (a.rg || b.rg || a.viewMeta !== null || b.viewMeta !== null))
         this.track(y, a, b, null, s, 0, null)
       return y
@@ -204,7 +211,7 @@ export class ElementwiseOp {
     const mask = first ? 2 : 1
     const k = this.kernelFor(result, this.computeOf(promoted, result), mask, first ? t.dt : null, first ? null : t.dt, null)
     const all = s === null ? [Number(v)] : [Number(v), ...s]
-    const y = run1(k, t, all, t.storage.owner)
+    const y = modes.selection === null ? run1(k, t, all, t.storage.owner) : this.select(k, [t], all)
     if (modes.grad && this.differentiable && (t.rg || t.viewMeta !== null))
       this.track(y, first ? t : null, first ? null : t, null, all, mask, null)
     return y
@@ -235,12 +242,18 @@ export class ElementwiseOp {
     const dt = args.map((x) => (x instanceof TensorCore ? x.dt : null))
     const k = this.kernelFor(result, this.computeOf(promoted, result), mask, dt[0]!, dt[1]!, dt[2]!)
     const all = numbers.length === 0 ? s : [...numbers, ...(s ?? [])]
-    const y = run(k, tensors, all, tensors.find((t) => t.storage.owner !== null)?.storage.owner ?? null)
+    const owner = tensors.find((t) => t.storage.owner !== null)?.storage.owner ?? null
+    const y = modes.selection === null ? run(k, tensors, all, owner) : this.select(k, tensors, all)
     if (modes.grad && this.differentiable) {
       const at = (i: number): TensorCore | null => (args[i] instanceof TensorCore ? (args[i] as TensorCore) : null)
       this.track(y, at(0), at(1), at(2), all, mask, null)
     }
     return y
+  }
+
+  /** The value of a call inside a selective checkpoint. */
+  private select(k: Kernel, args: readonly TensorCore[], s: Scalars): TensorCore {
+    return modes.selection!.compute(this.name, args, () => run(k, args, s, null))
   }
 
   /** Promotion over any number of operands; masks (bool inputs that select) don't take part if `from` skips them. */
@@ -304,13 +317,38 @@ export class ElementwiseOp {
       if (saves & 2) node.b = SavedTensor.input(lower(b!, level))
       if (saves & 4) node.c = SavedTensor.input(lower(c!, level))
       if (saves & 8) node.y = SavedTensor.input(lower(y, level))
+    } else if (modes.hooks !== null) {
+      for (const slot of this.order) {
+        if (saves & (1 << slot)) node.keep(slot, slot === Y ? SavedTensor.output(y, node) : SavedTensor.input([a, b, c][slot]!))
+      }
     } else {
       if (saves & 1) node.a = SavedTensor.input(a!)
       if (saves & 2) node.b = SavedTensor.input(b!)
       if (saves & 4) node.c = SavedTensor.input(c!)
       if (saves & 8) node.y = SavedTensor.output(y, node)
     }
+    if (modes.hooks !== null) node.notePacked()
     return node
+  }
+
+  /** torch's name of an input, or of the output (slot 3). */
+  nameOf(slot: number): string {
+    return slot === Y ? 'result' : (this.record.names ?? this.record.same ?? NAMES[this.arity - 1]!)[slot]!
+  }
+
+  /** The numbers of a call by name: inputs that were numbers, then the scalars that have names. */
+  numbersOf(s: Scalars, scalarMask: number): Record<string, number> {
+    const inputs = Array.from({ length: this.arity }, (_, i) => i).filter((i) => scalarMask & (1 << i))
+    const names = [...inputs.map((i) => this.nameOf(i)), ...(this.record.names ?? []).slice(this.arity)]
+    return { ...this.record.fixed, ...Object.fromEntries((s ?? []).flatMap((x, k) => (k < names.length ? [[names[k]!, x]] : []))) }
+  }
+
+  /** The order in which saved tensors are packed and unpacked, as torch's: inputs by name, then the output. */
+  get order(): readonly number[] {
+    this.slotOrder ??= Array.from({ length: this.arity }, (_, i) => i)
+      .sort((i, j) => (this.nameOf(i) < this.nameOf(j) ? -1 : 1))
+      .concat(Y)
+    return this.slotOrder
   }
 
   /** What must be saved when the inputs in `wants` need gradients. */

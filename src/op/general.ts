@@ -5,9 +5,10 @@
 import type { Task } from '../autograd/engine.ts'
 import { type Level, lower, topLevel, withLevel, wrap } from '../autograd/levels.ts'
 import { modes, raiseTrouble } from '../autograd/modes.ts'
-import { type Creation, freed, leafOf, Node, type OutputMeta, type Saved, SavedTensor } from '../autograd/node.ts'
+import { type Creation, freed, leafOf, Node, type OutputMeta, type SavedSlot, SavedTensor } from '../autograd/node.ts'
 import { asView, attach, edgeOf } from '../autograd/record.ts'
 import { differentiate } from '../autograd/run.ts'
+import { unpackingOnce } from '../autograd/saved.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import type { Owner } from '../memory/storage.ts'
@@ -70,6 +71,10 @@ export interface GeneralRecord<P> {
   readonly batch?: (b: Batched<P>) => Tensor | Tensor[] | undefined
   /** The results share the first input's elements, made this way. */
   readonly view?: Creation
+  /** torch's names of the inputs. Default: self, other, … */
+  readonly names?: readonly string[]
+  /** torch's names of the outputs. Default: result, … */
+  readonly results?: readonly string[]
 }
 
 export class GeneralOp<P> {
@@ -95,10 +100,15 @@ export class GeneralOp<P> {
       owner ??= t.storage.owner
     }
     if (wrapped) return this.atLevel(x, p)
-    const y = this.record.forward(x, p, owner)
+    const y = modes.selection === null ? this.record.forward(x, p, owner) : this.select(x, p)
     if (this.record.view !== undefined && owner === null) this.markViews(x[0]!, y, this.record.view)
     if (tracked && modes.grad && this.record.vjp !== undefined) this.track(x, p, y, null)
     return y
+  }
+
+  /** The value of a call inside a selective checkpoint. */
+  private select(x: readonly TensorCore[], p: P): TensorCore | TensorCore[] {
+    return modes.selection!.compute<TensorCore | TensorCore[]>(this.name, x, () => this.record.forward(x, p, null))
   }
 
   /** `call` for records with one result. */
@@ -281,7 +291,9 @@ export class GeneralNode<P> extends Node implements Context<P> {
   readonly op: GeneralOp<P>
   readonly p: P
   private readonly shapes: readonly Shape[]
-  private saved: Map<number, SavedTensor> | null = null
+  private store: Map<number, SavedTensor> | null = null
+  /** Do hooks hold a saved tensor? */
+  private hooked = false
   private live = true
   private memo: { value: unknown } | null = null
 
@@ -299,21 +311,39 @@ export class GeneralNode<P> extends Node implements Context<P> {
     this.p = p
     this.shapes = x.map((t) => t.layout.shape)
     if (ys.length > 1) this.metas = ys.map((y): OutputMeta => ({ shape: y.layout.shape, dt: y.dt }))
+    if (modes.hooks !== null) {
+      this.hooked = true
+      for (const slot of this.slots()) this.keep(slot, x, ys, level)
+      return
+    }
     for (let i = 0; i < edges.length; i++) {
       if (edges[i] === null) continue
-      for (const slot of op.rule(i)!.reads) {
-        const map = (this.saved ??= new Map())
-        if (map.has(slot)) continue
-        const t = slot >= 0 ? x[slot] : ys[OUT - slot]
-        if (t === undefined) continue
-        map.set(
-          slot,
-          slot >= 0 || level !== null || t.dt.category !== 2
-            ? SavedTensor.input(level === null ? t : lower(t, level))
-            : saveOutput(t, this, OUT - slot),
-        )
-      }
+      for (const slot of op.rule(i)!.reads) if (this.store === null || !this.store.has(slot)) this.keep(slot, x, ys, level)
     }
+  }
+
+  private keep(slot: number, x: readonly TensorCore[], ys: readonly TensorCore[], level: Level | null): void {
+    const t = slot >= 0 ? x[slot] : ys[OUT - slot]
+    if (t === undefined) return
+    const saved =
+      slot >= 0 || level !== null || t.dt.category !== 2
+        ? SavedTensor.input(level === null ? t : lower(t, level))
+        : saveOutput(t, this, OUT - slot)
+    ;(this.store ??= new Map()).set(slot, saved)
+  }
+
+  private nameOf(slot: number): string {
+    const { names, results } = this.op.record
+    if (slot < 0) return results?.[OUT - slot] ?? (slot === OUT ? 'result' : `result${OUT - slot}`)
+    return names?.[slot] ?? (slot === 0 ? 'self' : slot === 1 ? 'other' : `input${slot}`)
+  }
+
+  /** What is saved, in the order in which torch packs and unpacks: inputs by name, then outputs. */
+  private slots(): number[] {
+    const found = new Set(this.edges.flatMap((e, i) => (e === null ? [] : this.op.rule(i)!.reads)))
+    const order = (i: number, j: number): number =>
+      i < 0 !== j < 0 ? Math.sign(j - i) : i < 0 ? j - i : this.nameOf(i) < this.nameOf(j) ? -1 : 1
+    return [...found].sort(order)
   }
 
   name(): string {
@@ -323,7 +353,7 @@ export class GeneralNode<P> extends Node implements Context<P> {
 
   private read(slot: number): Tensor {
     if (!this.live) throw freed(this)
-    const s = this.saved?.get(slot)
+    const s = this.store?.get(slot)
     if (s === undefined)
       throw new TypeError(
         `internal: ${this.name()} reads ${slot < 0 ? `output ${OUT - slot}` : `input ${slot}`}, which its rule doesn't declare`,
@@ -350,26 +380,44 @@ export class GeneralNode<P> extends Node implements Context<P> {
 
   run(g: TensorCore | null, gs: readonly (TensorCore | null)[] | null, task: Task): void {
     this.running = task
-    if (this.saved !== null && !this.live) throw freed(this)
+    if (this.store !== null && !this.live) throw freed(this)
     try {
-      const all = (gs ?? [g]) as readonly (Tensor | null)[]
-      for (let i = 0; i < this.edges.length; i++) {
-        if (!task.wants(this.edges[i]!)) continue
-        task.out[i] = this.op.rule(i)!.of(all[0]!, this, all)
-      }
+      if (this.hooked) {
+        unpackingOnce(() => {
+          for (const slot of this.slots()) this.store?.get(slot)?.unpack(this)
+          this.differentiate(g, gs, task)
+        })
+      } else this.differentiate(g, gs, task)
     } finally {
       this.running = null
       this.memo = null
     }
   }
 
-  override savedTensors(): readonly Saved[] {
-    return [...(this.saved ?? [])].map(([slot, value]) => ({ name: slot >= 0 ? `in${slot}` : `out${OUT - slot}`, value }))
+  private differentiate(g: TensorCore | null, gs: readonly (TensorCore | null)[] | null, task: Task): void {
+    const all = (gs ?? [g]) as readonly (Tensor | null)[]
+    for (let i = 0; i < this.edges.length; i++) {
+      if (!task.wants(this.edges[i]!)) continue
+      task.out[i] = this.op.rule(i)!.of(all[0]!, this, all)
+    }
+  }
+
+  override notePacked(): void {
+    this.hooked = true
+  }
+
+  override savedSlots(): readonly SavedSlot[] {
+    return this.slots().map((slot) => ({ name: this.nameOf(slot), value: this.live ? this.store?.get(slot) : null }))
+  }
+
+  override savedValues(): Readonly<Record<string, unknown>> {
+    return typeof this.p === 'object' && this.p !== null && !Array.isArray(this.p) ? (this.p as Record<string, unknown>) : {}
   }
 
   override release(): void {
     this.live = false
-    if (this.saved !== null) this.saved.clear()
+    if (this.hooked && this.store !== null) for (const saved of this.store.values()) saved.release()
+    if (this.store !== null) this.store.clear()
   }
 }
 

@@ -1,6 +1,7 @@
 /** A recorded elementwise operation: what it saved, and its gradients, fused or on tensors. */
 import type { Task } from '../autograd/engine.ts'
-import { freed, Node, type Saved, SavedTensor } from '../autograd/node.ts'
+import { freed, Node, type SavedSlot, type SavedTensor } from '../autograd/node.ts'
+import { unpackingOnce } from '../autograd/saved.ts'
 import type { DTypeInfo } from '../dtype.ts'
 import { type Kernel, run, run1, run2, type Scalars } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
@@ -19,6 +20,8 @@ export class ElementwiseNode extends Node {
   b: SavedTensor | null = null
   c: SavedTensor | null = null
   y: SavedTensor | null = null
+  /** Do hooks hold a saved tensor? */
+  private hooked = false
 
   constructor(op: ElementwiseOp, edges: (Node | null)[], nrs: readonly number[] | null, y: TensorCore, s: Scalars, scalarMask: number) {
     super(edges, nrs, y.layout.shape, y.dt)
@@ -33,13 +36,39 @@ export class ElementwiseNode extends Node {
     return typeof node === 'string' ? node : node(this.scalarMask)
   }
 
-  private saved(slot: number): SavedTensor {
-    const s = slot === 0 ? this.a : slot === 1 ? this.b : slot === 2 ? this.c : this.y
+  private at(slot: number): SavedTensor | null {
+    return slot === 0 ? this.a : slot === 1 ? this.b : slot === 2 ? this.c : this.y
+  }
+
+  private mustHave(slot: number): SavedTensor {
+    const s = this.at(slot)
     if (s === null) throw freed(this)
     return s
   }
 
+  keep(slot: number, s: SavedTensor): void {
+    if (slot === 0) this.a = s
+    else if (slot === 1) this.b = s
+    else if (slot === 2) this.c = s
+    else this.y = s
+  }
+
+  override notePacked(): void {
+    this.hooked = true
+  }
+
   run(g: TensorCore, _gs: null, task: Task): void {
+    if (!this.hooked) {
+      this.differentiate(g, task)
+      return
+    }
+    unpackingOnce(() => {
+      for (const slot of this.op.order) this.at(slot)?.read(this)
+      this.differentiate(g, task)
+    })
+  }
+
+  private differentiate(g: TensorCore, task: Task): void {
     const { edges, op } = this
     for (let i = 0; i < edges.length; i++) {
       const next = edges[i]!
@@ -58,18 +87,13 @@ export class ElementwiseNode extends Node {
       const k = this.op.backward(plan, [g.dt], to)
       return run1(k, g, take(this.s, k), task.area)
     }
-    const first = this.saved(uses[0]!)
-    first.check(this)
+    const first = this.mustHave(uses[0]!).read(this)
     if (uses.length === 1) {
       const k = this.op.backward(plan, [g.dt, first.dt], to)
       return run2(k, g, first, take(this.s, k), task.area)
     }
     const ins: ArrayLike[] = [g, first]
-    for (let j = 1; j < uses.length; j++) {
-      const more = this.saved(uses[j]!)
-      more.check(this)
-      ins.push(more)
-    }
+    for (let j = 1; j < uses.length; j++) ins.push(this.mustHave(uses[j]!).read(this))
     const k = this.op.backward(
       plan,
       ins.map((x) => x.dt),
@@ -80,7 +104,7 @@ export class ElementwiseNode extends Node {
 
   private rule(i: number, g: Tensor): Tensor {
     const plan = this.op.plan(i, this.scalarMask)
-    for (const slot of plan.uses) this.saved(slot)
+    for (const slot of plan.uses) this.mustHave(slot)
     let n = 0
     const operand = (slot: number, saved: SavedTensor | null): Tensor =>
       (slot < this.op.arity && this.scalarMask & (1 << slot)
@@ -95,15 +119,23 @@ export class ElementwiseNode extends Node {
     return this.op.record.vjp![i]!<Tensor>(g, { a, b, c, y: this.y?.unpack(this) as Tensor, s })
   }
 
-  override savedTensors(): readonly Saved[] {
-    return [this.a, this.b, this.c, this.y].flatMap((value, i) => (value === null ? [] : [{ name: i < Y ? `in${i}` : 'out0', value }]))
+  override savedSlots(): readonly SavedSlot[] {
+    const { op, edges, scalarMask } = this
+    const wants = edges.reduce((m, e, i) => m | (e === null ? 0 : 1 << i), 0)
+    const mask = op.saveMask(wants, scalarMask)
+    return op.order.filter((slot) => mask & (1 << slot)).map((slot) => ({ name: op.nameOf(slot), value: this.at(slot) }))
   }
 
-  override resaveOutput(t: TensorCore, by: Node): void {
-    if (this.y !== null) this.y = SavedTensor.output(t, by)
+  override savedValues(): Readonly<Record<string, number>> {
+    return this.op.numbersOf(this.s, this.scalarMask)
+  }
+
+  override resaveOutput(_t: TensorCore, by: Node): void {
+    this.y?.madeBy(by)
   }
 
   override release(): void {
+    if (this.hooked) for (const slot of this.op.order) this.at(slot)?.release()
     this.a = this.b = this.c = this.y = null
   }
 }

@@ -7,6 +7,7 @@ import { type Ternary, ternary } from '../op/kinds.ts'
 
 const whereOp: Ternary = /* @__PURE__ */ ternary('where', {
   node: 'WhereBackward0',
+  names: ['condition', 'self', 'other'],
   value: (m, a, b) => a!.where(m!, b!),
   // Zeros, not products with the mask: what was not chosen may be infinite.
   vjp: [null, (g, { a }) => g.where(a, 0), (g, { a }) => g.where(a.eq(0), 0)],

@@ -19,6 +19,7 @@ export const reciprocal: Unary = /* @__PURE__ */ unary('reciprocal', {
 /** x². @see https://docs.pytorch.org/docs/stable/generated/torch.square.html */
 export const square: Unary = /* @__PURE__ */ unary('square', {
   node: 'PowBackward0',
+  fixed: { exponent: 2 },
   result: 'integer',
   value: (x) => x!.mul(x!),
   vjp: [(g, { a }) => g.mul(a.mul(2))],
@@ -39,27 +40,37 @@ export const rsqrt: Unary = /* @__PURE__ */ unary('rsqrt', {
 const powScalar = /* @__PURE__ */ new ElementwiseOp('pow', 1, {
   node: 'PowBackward0',
   scalars: 2,
+  names: ['self', 'exponent'],
   value: (x, s) => x!.pow(s!),
   vjp: [(g, { a, s }) => g.mul(a.pow(s[1]!).mul(s[0]!))],
 })
 const powZero = /* @__PURE__ */ new ElementwiseOp('pow', 1, {
   node: 'PowBackward0',
+  fixed: { exponent: 0 },
   value: (x) => x!.where(x!.eq(0), 1).mul(0).add(1).where(x!.eq(x!), 1),
   vjp: [zero],
 })
-const powOne = /* @__PURE__ */ new ElementwiseOp('pow', 1, { node: 'PowBackward0', value: (x) => x!.add(0), vjp: [(g) => g.mul(1)] })
+const powOne = /* @__PURE__ */ new ElementwiseOp('pow', 1, {
+  node: 'PowBackward0',
+  fixed: { exponent: 1 },
+  value: (x) => x!.add(0),
+  vjp: [(g) => g.mul(1)],
+})
 const powTwo = /* @__PURE__ */ new ElementwiseOp('pow', 1, {
   node: 'PowBackward0',
+  fixed: { exponent: 2 },
   value: (x) => x!.mul(x!),
   vjp: [(g, { a }) => g.mul(a.mul(2))],
 })
 const powThree = /* @__PURE__ */ new ElementwiseOp('pow', 1, {
   node: 'PowBackward0',
+  fixed: { exponent: 3 },
   value: (x) => x!.mul(x!).mul(x!),
   vjp: [(g, { a }) => g.mul(a.mul(a).mul(3))],
 })
 const powHalf = /* @__PURE__ */ new ElementwiseOp('pow', 1, {
   node: 'PowBackward0',
+  fixed: { exponent: 0.5 },
   result: 'float',
   value: (x) => x!.sqrt(),
   vjp: [(g, { a }) => g.mul(a.pow(-0.5).mul(0.5))],
@@ -67,6 +78,7 @@ const powHalf = /* @__PURE__ */ new ElementwiseOp('pow', 1, {
 // x^t with a tensor exponent: where t is 0 the slope in x is 0; where x is 0 and t ≥ 0 the slope in t is 0.
 const powTensor = /* @__PURE__ */ new ElementwiseOp('pow', 2, {
   node: 'PowBackward1',
+  names: ['self', 'exponent'],
   refuses: /* @__PURE__ */ noKernel('pow', 1),
   value: (a, b) => a!.pow(b!),
   vjp: [(g, { a, b }) => g.mul(b.mul(powAny(a, b.sub(1)))).where(b.ne(0), 0), (g, v) => exponentRule(g, v)],
@@ -82,6 +94,7 @@ const powAny = <V extends Arith<V>>(a: V, b: V): V => a.pow(b)
 const powBase = /* @__PURE__ */ new ElementwiseOp('pow', 1, {
   node: 'PowBackward2',
   scalars: 2,
+  names: ['exponent', 'self'],
   value: (x, s) => s!.pow(x!),
   vjp: [(g, { a, y, s }) => g.mul(y.mul(s[1]!)).where(baseIsZero(a, s[0]!), 0)],
 })

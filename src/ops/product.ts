@@ -133,6 +133,7 @@ export function form(batched: boolean, ta: boolean, tb: boolean): Form {
 /** op(A)·op(B). With C = AᵀB also dA = B·gᵀ: every gradient is one product, nothing is transposed in memory. */
 export const matrices: GeneralOp<Form> = /* @__PURE__ */ general('matmul', {
   node: ({ batched }) => (batched ? 'BmmBackward0' : 'MmBackward0'),
+  names: ['self', 'mat2'],
   forward: (x, { ta, tb }, owner) => product(x[0]!, x[1]!, ta, tb, null, owner),
   vjp: [
     vjp([1], (g, c) => {

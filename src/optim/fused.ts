@@ -1,5 +1,6 @@
 /** Optimizers whose step is elementwise: one fused kernel over a parameter, its gradient and its state, in place. */
 import { peekGrad } from '../autograd/accumulate.ts'
+import { modes } from '../autograd/modes.ts'
 import { bump } from '../autograd/record.ts'
 import { input, Program, type Scalar, scalar } from '../backend/scalar.ts'
 import { type Kernel, kernel, runFlat, runInto } from '../execute.ts'
@@ -112,6 +113,7 @@ export abstract class FusedOptimizer<H extends object> extends Optimizer<H> {
   private run(slot: Slot, g: TensorCore): void {
     const { operands, gradient } = slot
     operands[gradient] = g
+    if (modes.mutation !== null) modes.mutation.before(slot.p)
     if (!runFlat(slot.kernel, operands, this.numbers)) {
       const outputs = gradient - 1
       runInto(slot.kernel, operands.slice(0, outputs), operands.slice(outputs), [...this.numbers.subarray(0, slot.plan.rule.scalars)])

@@ -7,7 +7,7 @@ import type { Shape } from '../shape.ts'
 
 /** A tensor as data. */
 export interface GraphValue {
-  /** What the node calls it: `in0`, `out0`, `grad`. */
+  /** What the node calls it: `self`, `result`, `grad`. */
   readonly name: string
   readonly shape: Shape
   readonly dtype: DType
@@ -104,7 +104,7 @@ function reach(roots: readonly Node[]): Node[] {
 }
 
 function savedOf(node: Node, maxValues: number): GraphValue[] {
-  return node.savedTensors().map(({ name, value }) => {
+  return node.kept().map(({ name, value }) => {
     try {
       return dataOf(name, value.unpack(node) as Tensor, maxValues)
     } catch (error) {

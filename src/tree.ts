@@ -1,5 +1,5 @@
 /** Nested arrays and plain objects of tensors, seen as flat lists. */
-import { isTensor, type TensorCore } from '../tensor.ts'
+import { isTensor, type TensorCore } from './tensor.ts'
 
 /** Any nesting of arrays and plain objects with tensors (and other values, which pass through) at the leaves. */
 export type Tree = unknown
@@ -32,7 +32,8 @@ function walk(tree: Tree, leaves: unknown[]): Builder {
   return (next) => next()
 }
 
-function isPlainObject(x: unknown): x is Record<string, unknown> {
+/** An object literal, rather than an instance of a class? */
+export function isPlainObject(x: unknown): x is Record<string, unknown> {
   if (typeof x !== 'object' || x === null || isTensor(x)) return false
   const prototype: unknown = Object.getPrototypeOf(x)
   return prototype === Object.prototype || prototype === null
