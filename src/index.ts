@@ -2,7 +2,8 @@
 
 export * as autograd from './autograd/index.ts'
 export { enableGrad, inferenceMode, isGradEnabled, isInferenceModeEnabled, noGrad, setGradEnabled } from './autograd/modes.ts'
-export { type BackendName, getBackend, setBackend } from './backend/choose.ts'
+export type { BackendName } from './backend/backend.ts'
+export { getBackend, setBackend } from './backend/choose.ts'
 export * from './creation.ts'
 export * as data from './data/index.ts'
 export { bool, type DType, float32, float64, getDefaultDtype, int32, setDefaultDtype, uint8 } from './dtype.ts'

@@ -178,8 +178,8 @@ export class Generator {
     return out
   }
 
-  /** 1 with probability p, else 0; p is one number or one for each element. 32 bits decide. */
-  bernoulli(out: TypedArray, p: number | ArrayLike<number>): void {
+  /** `one` with probability p, else 0; p is one number or one for each element. 32 bits decide. */
+  bernoulli(out: TypedArray, p: number | ArrayLike<number>, one = 1): void {
     const each = typeof p === 'number' ? undefined : p
     if (each !== undefined && each.length !== out.length) {
       throw new ArgumentError(`bernoulli: ${each.length} probabilities for ${out.length} elements`, { op: 'bernoulli' })
@@ -194,7 +194,7 @@ export class Generator {
       const end = Math.min(start + CHUNK, out.length)
       this.generate(end - start)
       for (let i = start; i < end; i++) {
-        out[i] = words[i - start]! >>> 0 < (each === undefined ? common : each[i]! * TWO_32) ? 1 : 0
+        out[i] = words[i - start]! >>> 0 < (each === undefined ? common : each[i]! * TWO_32) ? one : 0
       }
     }
   }

@@ -154,8 +154,14 @@ export interface Job<K, D extends DType = DType> {
   readonly wasm?: (memory: LinearMemory, dtype: D, relaxed: boolean) => K
 }
 
+/**
+ * 'wasm': SIMD kernels, with fused multiply-add where the runtime has it (the default). 'wasm-strict': without it, so that
+ * results are the same bits everywhere. 'reference': plain TypeScript, slow and obviously right.
+ */
+export type BackendName = 'wasm' | 'wasm-strict' | 'reference'
+
 export interface Backend {
-  readonly name: string
+  readonly name: BackendName
   /** Bit i of `fixed` set: input i is one element, used for all. All other operands are contiguous. */
   flat(program: Program, fixed: number): FlatKernel
   /** `inner` has two bits per operand, outputs first, lowest bits first: UNIT, FIXED or ANY. */

@@ -2,20 +2,15 @@
 import { ArgumentError, UnsupportedError } from '../errors.ts'
 import { backend, useBackend } from '../execute.ts'
 import { linearMemory } from '../memory/linear.ts'
+import type { BackendName } from './backend.ts'
 import { createReferenceBackend } from './reference/reference.ts'
 import { createWasmBackend } from './wasm/wasm.ts'
-
-/**
- * 'wasm': SIMD kernels, with fused multiply-add where the runtime has it (the default). 'wasm-strict': without it, so that
- * results are the same bits everywhere. 'reference': plain TypeScript, slow and obviously right.
- */
-export type BackendName = 'wasm' | 'wasm-strict' | 'reference'
 
 /**
  * Makes a backend run everything from here on; tensors stay where they are. Returns the name of what was in force.
  * Errors: UnsupportedError where WebAssembly SIMD can't be compiled.
  */
-export function setBackend(name: BackendName): string {
+export function setBackend(name: BackendName): BackendName {
   const before = backend().name
   const memory = linearMemory()
   if (name === 'reference') useBackend(createReferenceBackend(memory))
@@ -28,6 +23,6 @@ export function setBackend(name: BackendName): string {
 }
 
 /** The name of the backend in force. */
-export function getBackend(): string {
+export function getBackend(): BackendName {
   return backend().name
 }

@@ -28,6 +28,7 @@ const cases: [DrawKind, DType, number, number][] = [
     0.3,
     1,
   ]),
+  ['bernoulli', 'float32', 0.6, 1 / 0.6],
   ['bernoulli', 'float32', 0, 1],
   ['bernoulli', 'float64', 1, 1],
 ]

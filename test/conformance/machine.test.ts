@@ -18,7 +18,7 @@ describe('backends', () => {
         reference.set(s, e)
       }
     }
-    torch.setBackend(before as torch.BackendName)
+    torch.setBackend(before)
   })
   check({
     backend: (s) => {

@@ -31,7 +31,7 @@ export function createWasmBackend(memory: LinearMemory, options: WasmOptions = {
   }
   const isFloat = (dtype: DType): dtype is 'float32' | 'float64' => dtype === 'float32' || dtype === 'float64'
   return {
-    name: relaxed ? 'wasm (relaxed SIMD)' : 'wasm (SIMD)',
+    name: options.strict ? 'wasm-strict' : 'wasm',
     flat: (program, fixed) => compileFlat(memory, program, fixed, relaxed),
     strided: (program, inner) => compileStrided(memory, program, inner, relaxed),
     reduce: (op, dtype) => once(op, dtype, () => compileReduce(memory, op, dtype)),
