@@ -40,7 +40,7 @@ function finish(t: TensorCore, options: TensorOptions | undefined, op: string): 
     throw new ArgumentError(`${op}: unknown device '${String(options.device)}'; only 'cpu' exists`, { op })
   if (options?.requiresGrad) {
     if (!t.dt.floating)
-      throw new DTypeError(`${op}: Only Tensors of floating point and complex dtype can require gradients, got ${t.dt.name}`, {
+      throw new DTypeError(`Only Tensors of floating point and complex dtype can require gradients, but ${op} makes ${t.dt.name}`, {
         op,
         dtypes: [t.dt.name],
       })

@@ -3,6 +3,7 @@ import * as autograd from './autograd/methods.ts'
 import type { Node } from './autograd/node.ts'
 import type { Backend } from './backend/backend.ts'
 import { createDefaultBackend } from './backend/default.ts'
+import type { DType } from './dtype.ts'
 import { ArgumentError } from './errors.ts'
 import { setDefaultBackend } from './execute.ts'
 import { ElementwiseOp } from './op/elementwise.ts'
@@ -31,6 +32,8 @@ interface GraphProperties {
   requiresGrad: boolean
   /** The accumulated gradient, or null. Assigning null forgets it. */
   grad: Tensor | null
+  /** The dtype of `grad`; by default the tensor's own. Null: whatever arrives. Leaves only. */
+  gradDtype: DType | null
   /** What made this tensor, or null for leaves. */
   readonly gradFn: Node | null
   /** Made by the user rather than by a recorded operation? */

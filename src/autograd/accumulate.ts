@@ -1,5 +1,5 @@
 /** What happens to a gradient at a leaf: it becomes `.grad`, or is added to it. */
-import { addArrays, addInto, cloneContiguous, copyInto } from '../execute.ts'
+import { addArrays, addInto, cast, cloneContiguous, copyInto } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import { type Area, escape } from '../memory/area.ts'
@@ -28,9 +28,10 @@ export function accumulate(leaf: LeafMeta, g: TensorCore, area: Area, record: bo
     return
   }
   if (leaf.has) {
-    if (old!.rg || old!.layout.overlapping) leaf.grad = addArrays(old!, g, null)
+    const term = g.dt === old!.dt ? g : cast(g, old!.dt, area)
+    if (old!.layout.overlapping) leaf.grad = addArrays(old!, term, null)
     else {
-      addInto(old!, g)
+      addInto(old!, term)
       const vc = versionOf(old!)
       vc.value++
       vc.op = 'accumulateGrad'
@@ -38,9 +39,9 @@ export function accumulate(leaf: LeafMeta, g: TensorCore, area: Area, record: bo
     return
   }
   leaf.has = true
-  const takeable =
-    mayTake && area.sole(g.storage) && g.layout.contiguous && g.layout.offset === 0 && g.storage.bytes === g.layout.numel * g.dt.bytes
-  if (old !== null && old.storage.ptr >= 0 && old.storage.bytes === g.storage.bytes && old.dt === g.dt) {
+  const layout = contract(leaf.node.variable.layout)
+  const takeable = mayTake && area.sole(g.storage) && sameLayout(g.layout, layout) && g.storage.bytes === g.layout.numel * g.dt.bytes
+  if (old !== null && old.storage.ptr >= 0 && old.storage.bytes === g.storage.bytes && old.dt === g.dt && sameLayout(old.layout, layout)) {
     // The spare of the last round: exchange blocks, and the old one is recycled with g.
     if (takeable) collector().swap(old.storage, g.storage)
     else copyInto(old, g)
@@ -51,10 +52,20 @@ export function accumulate(leaf: LeafMeta, g: TensorCore, area: Area, record: bo
     escape(g.storage)
     leaf.grad = new TensorCore(g.storage, g.layout, g.dt)
   } else {
-    const fresh = new TensorCore(allocatePersistent(g.layout.numel * g.dt.bytes), Layout.of(g.layout.shape), g.dt)
+    const fresh = new TensorCore(allocatePersistent(g.layout.numel * g.dt.bytes), layout, g.dt)
     copyInto(fresh, g)
     leaf.grad = fresh
   }
+}
+
+/** How a gradient is laid out: as its tensor, if that fills its memory without gaps or overlaps, else row by row. */
+function contract(layout: Layout): Layout {
+  if (layout.contiguous) return layout.offset === 0 ? layout : Layout.of(layout.shape)
+  return layout.dense ? layout.at(0) : Layout.of(layout.shape)
+}
+
+function sameLayout(a: Layout, b: Layout): boolean {
+  return a === b || (a.offset === b.offset && ((a.contiguous && b.contiguous) || a.strides.every((s, d) => s === b.strides[d])))
 }
 
 /** The gradient for library code that neither keeps nor returns it: doesn't count as shown. */

@@ -19,6 +19,6 @@ export function fit(g: TensorCore, meta: OutputMeta, node: Node, i: number, task
     }
     out = task.createGraph ? (out as Tensor).sumToSize(shape) : sumTo(out, shape, task.area)
   }
-  if (out.dt !== dt) out = task.createGraph ? (out as Tensor).to(dt.name) : cast(out, dt, task.area)
+  if (out.dt !== dt && meta.anyDtype !== true) out = task.createGraph ? (out as Tensor).to(dt.name) : cast(out, dt, task.area)
   return out
 }

@@ -48,8 +48,6 @@ export function grad(outputs: Places, inputs: Places, options: GradOptions = {})
   if (options.materializeGrads && options.allowUnused === false) {
     throw new ArgumentError('Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.')
   }
-  if (options.materializeGrads && ins.some((x) => x instanceof GradientEdge))
-    throw new ArgumentError('materialize_grads cannot be used when the given input is a GradientEdge')
   if (modes.depth > 0 && outs.some((t) => isTensor(t) && t.wrap !== null)) {
     throw new GraphError(
       'grad() called inside a func transform. This is not supported, please use func.grad or func.vjp instead or call grad() outside of transforms.',
@@ -68,12 +66,13 @@ export function grad(outputs: Places, inputs: Places, options: GradOptions = {})
     if (g !== null) return g as Tensor
     const x = ins[i]!
     if (options.materializeGrads) {
+      if (x instanceof GradientEdge) throw new ArgumentError('materialize_grads cannot be used when the given input is a GradientEdge')
       const zeros = (x as Tensor).detach().zerosLike()
       return createGraph ? zeros.requiresGrad_() : zeros
     }
     if (options.allowUnused) return null
     throw new GraphError(
-      `One of the differentiated Tensors appears to not have been used in the graph. Set allowUnused: true if this is the desired behavior. It is ${describeInput(x, i)}; no output depends on it.`,
+      `The differentiated Tensor at index ${i} appears to not have been used in the graph. Set allowUnused: true if this is the desired behavior. It is ${describeInput(x, i)}; no output depends on it.`,
     )
   }) as Tensor[]
 }
@@ -89,12 +88,12 @@ function batched(
   let size = -1
   gradOutputs.forEach((g, i) => {
     const out = outs[i]!
-    if (out instanceof GradientEdge) throw new ArgumentError('Batched grads are not supported with GradientEdge')
     if (g === null) return
-    if (g.layout.rank === 0 || !sameShape(g.shape.slice(1), out.layout.shape)) {
+    const shape = out instanceof GradientEdge ? out.node.meta(out.outputNr).shape : out.layout.shape
+    if (g.layout.rank === 0 || !sameShape(g.shape.slice(1), shape)) {
       throw new ShapeError(
-        `If \`isGradsBatched: true\`, we interpret the first dimension of each grad_output as the batch dimension. The sizes of the remaining dimensions are expected to match the shape of corresponding output, but a mismatch was detected: grad_output[${i}] has a shape of ${show(g.shape)} and output[${i}] has a shape of ${show(out.layout.shape)}. If you only want some tensors in \`grad_output\` to be considered batched, consider using vmap.`,
-        { shapes: [g.shape, out.layout.shape] },
+        `If \`isGradsBatched: true\`, we interpret the first dimension of each grad_output as the batch dimension. The sizes of the remaining dimensions are expected to match the shape of corresponding output, but a mismatch was detected: grad_output[${i}] has a shape of ${show(g.shape)} and output[${i}] has a shape of ${show(shape)}. If you only want some tensors in \`grad_output\` to be considered batched, consider using vmap.`,
+        { shapes: [g.shape, shape] },
       )
     }
     size = g.shape[0]!

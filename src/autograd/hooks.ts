@@ -4,7 +4,7 @@ import type { TensorCore } from '../tensor.ts'
 import { accumulate } from './accumulate.ts'
 import type { Task } from './engine.ts'
 import type { AccumulateGrad, GradList, Node } from './node.ts'
-import { callHook, checkHooked } from './user.ts'
+import { callHook, runTensorHook, takeReturned } from './user.ts'
 
 type Grads = (TensorCore | null)[]
 
@@ -13,12 +13,7 @@ export function tensorHooks(node: Node, first: TensorCore | null, gs: Grads | nu
   const hooks = node.hooks!
   const list = gs ?? [first]
   for (const [nr, registered] of hooks.tensor) {
-    for (const hook of registered.list) {
-      const g = list[nr]
-      if (g === null || g === undefined) continue
-      const replaced = callHook(hook, [g as Tensor])
-      if (replaced !== undefined && replaced !== null) checkHooked(list, [replaced], node, nr)
-    }
+    for (const hook of registered.list) runTensorHook(hook, list, nr, node)
   }
   for (const [nr, t] of hooks.retain) {
     const g = list[nr]
@@ -30,7 +25,7 @@ export function tensorHooks(node: Node, first: TensorCore | null, gs: Grads | nu
 /** Prehooks of a node. Returns output 0's gradient. */
 export function preHooks(node: Node, first: TensorCore | null, gs: Grads | null): TensorCore | null {
   const list = gs ?? [first]
-  for (const hook of node.hooks!.pre.list) checkHooked(list, callHook(hook, [list as GradList]), node)
+  for (const hook of node.hooks!.pre.list) takeReturned(list, callHook(hook, [[...list] as GradList]), hook, node)
   return list[0] ?? null
 }
 
@@ -39,7 +34,7 @@ export function postHooks(node: Node, out: Grads, gradOutputs: Grads): void {
   const hooks = node.hooks!.post.list
   if (hooks.length === 0) return
   const list = out.slice(0, node.edges.length)
-  for (const hook of hooks) checkHooked(list, callHook(hook, [list as GradList, gradOutputs as GradList]), node)
+  for (const hook of hooks) takeReturned(list, callHook(hook, [[...list] as GradList, [...gradOutputs] as GradList]), hook, node)
   for (let i = 0; i < list.length; i++) out[i] = list[i]!
 }
 

@@ -1,4 +1,5 @@
 /** The autograd face of a tensor: `backward`, `grad`, `gradFn`, hooks, `detach`. Installed on tensors in `fluent.ts`. */
+import { type DType, dtypeInfo } from '../dtype.ts'
 import { ArgumentError, AutogradError, DTypeError, GraphError, InPlaceError, ShapeError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { sameShape } from '../shape.ts'
@@ -162,13 +163,14 @@ function assignGrad(x: TensorCore, value: unknown): void {
       { shapes: [value.layout.shape, x.layout.shape] },
     )
   }
-  if (value.dt !== x.dt) {
+  const leaf = leafOf(x)
+  if (value.dt !== leaf.node.dt && !leaf.node.anyDtype) {
     throw new DTypeError(
-      `attempting to assign a gradient with dtype '${value.dt.name}' to a tensor with grad_dtype '${x.dt.name}'. The gradient must match the tensor's dtype.`,
-      { dtypes: [value.dt.name, x.dt.name] },
+      `attempting to assign a gradient with dtype '${value.dt.name}' to a tensor with grad_dtype '${leaf.node.dt.name}'. The gradient must match the tensor's grad_dtype (defaults to the tensor's dtype). ` +
+        "You can set the tensor's gradDtype with a specific dtype, or null to allow any dtype.",
+      { dtypes: [value.dt.name, leaf.node.dt.name] },
     )
   }
-  const leaf = leafOf(x)
   leaf.grad = value
   leaf.has = true
   leaf.shown = true
@@ -183,13 +185,40 @@ function data(x: TensorCore): TensorCore {
 
 function setData(x: TensorCore, value: unknown): void {
   expectTensor('data', value, 'the assigned value')
-  if (x.rg && !value.dt.floating)
+  if (x.rg && !value.dt.floating) {
     throw new DTypeError('data set to a tensor that requires gradients must be floating point or complex dtype', {
       dtypes: [value.dt.name],
     })
+  }
+  const node = x.leaf?.node
+  if (node !== undefined) {
+    if (node.dt === x.dt) node.dt = value.dt
+    node.shape = value.layout.shape
+  }
   x.storage = value.storage
   x.layout = value.layout
   x.dt = value.dt
+}
+
+function gradDtype(x: TensorCore): DType | null {
+  if (x.node !== null) throw new GraphError('grad_dtype can only be accessed on leaf tensors.')
+  const node = x.leaf?.node
+  return node === undefined ? x.dt.name : node.anyDtype ? null : node.dt.name
+}
+
+function setGradDtype(x: TensorCore, dtype: unknown): void {
+  if (x.node !== null) throw new GraphError('grad_dtype can only be set on leaf tensors.')
+  const dt = dtype === null ? null : dtypeInfo(dtype as DType)
+  const { node, has, grad } = leafOf(x)
+  if (dt !== null && has && grad!.dt !== dt) {
+    throw new DTypeError(
+      `Cannot set grad_dtype to '${dt.name}' because there is already a gradient with dtype '${grad!.dt.name}'. ` +
+        "Please clear the gradient (.grad = null) before changing gradDtype, or ensure the new one matches the existing gradient's dtype.",
+      { dtypes: [dt.name, grad!.dt.name] },
+    )
+  }
+  node.anyDtype = dt === null
+  node.dt = dt ?? x.dt
 }
 
 /** Properties of tensors that need the graph. */
@@ -201,6 +230,7 @@ export const accessors: {
     set: (x, value) => setRequiresGrad(x, value, 'only Tensors of floating point and complex dtype can require gradients'),
   },
   grad: { get: grad, set: assignGrad },
+  gradDtype: { get: gradDtype, set: setGradDtype },
   gradFn: {
     get: (x): Node | null => {
       if (x.viewMeta !== null) refresh(x)

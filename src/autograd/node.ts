@@ -98,6 +98,8 @@ export class NodeHooks {
 export interface OutputMeta {
   readonly shape: Shape
   readonly dt: DTypeInfo
+  /** Gradients of any dtype are taken as they come. */
+  readonly anyDtype?: boolean
 }
 
 /** What a node's rules see of the pass that runs them. */
@@ -156,9 +158,9 @@ export abstract class Node {
   readonly nrs: readonly number[] | null
   /** Newer nodes run first. */
   seq: number
-  /** Of output 0; of the others in `metas`. */
-  readonly shape: Shape
-  readonly dt: DTypeInfo
+  /** Of output 0; of the others in `metas`. Only a leaf's change: when it is given other data, or another `gradDtype`. */
+  shape: Shape
+  dt: DTypeInfo
   metas: readonly OutputMeta[] | null = null
   hooks: NodeHooks | null = null
   #metadata: Record<string, unknown> | undefined
@@ -252,9 +254,12 @@ export abstract class Node {
    */
   apply(...grads: GradList): GradList {
     if (grads.length !== this.outputs) {
-      throw new ArgumentError(`${this.name()}: expected ${this.outputs} arguments, got ${grads.length} instead: one gradient per output`, {
-        op: this.name(),
-      })
+      throw new ArgumentError(
+        `expected ${this.outputs} arguments, got ${grads.length} instead: ${this.name()} takes one gradient per output`,
+        {
+          op: this.name(),
+        },
+      )
     }
     const gs = grads.map((g, nr) => (g === null ? null : this.incoming(g, nr)))
     const pass: Pass = {
@@ -340,6 +345,8 @@ export abstract class Node {
 /** The node at a leaf: adds what arrives to the leaf's `.grad`. The engine knows how (`accumulate.ts`). */
 export class AccumulateGrad extends Node {
   readonly variable: TensorCore
+  /** Set by `gradDtype = null`. */
+  anyDtype = false
 
   constructor(variable: TensorCore) {
     super([], null, variable.layout.shape, variable.dt)
@@ -356,7 +363,9 @@ export class AccumulateGrad extends Node {
   /** Adds the gradient to the leaf's `.grad`. */
   override apply(...grads: GradList): GradList {
     if (grads.length !== 1)
-      throw new ArgumentError(`AccumulateGrad: expected 1 arguments, got ${grads.length} instead`, { op: 'AccumulateGrad' })
+      throw new ArgumentError(`expected 1 arguments, got ${grads.length} instead: AccumulateGrad takes one gradient`, {
+        op: 'AccumulateGrad',
+      })
     const [g] = grads
     if (g === null || g === undefined) return []
     const leaf = this.variable as Tensor

@@ -75,14 +75,13 @@ function roots(outputs: readonly Place[], options: DifferentiateOptions): { edge
   return { edges, grads: outputs.map((t, i) => rootGradient(t, edges[i]!, gradOutputs?.[i], i, level)) }
 }
 
-/** Where the gradient of input `i` arrives. */
-function inputEdge(x: Place, i: number, level: Level | null, op: string): Edge {
+/** Where the gradient of input `i` arrives; `refusal` opens the message for inputs outside of the graph. */
+function inputEdge(x: Place, i: number, level: Level | null, op: string, refusal: string): Edge {
   const edge = locate(x, level, op, `input ${i}`)
   if (edge !== null) return edge
-  throw new GraphError(
-    `One of the differentiated Tensors does not require grad: ${describeInput(x, i)}; call requiresGrad_() on it before computing`,
-    { shapes: [(x as TensorCore).layout.shape] },
-  )
+  throw new GraphError(`${refusal}: ${describeInput(x, i)}; call requiresGrad_() on it before computing`, {
+    shapes: [(x as TensorCore).layout.shape],
+  })
 }
 
 /** `input 1 (shape [2, 3], the parameter 0.weight)`. */
@@ -101,7 +100,7 @@ export function differentiate(outputs: readonly Place[], inputs: readonly Place[
     keepGraph: options.keepGraph,
     createGraph: options.createGraph,
     record: options.record ?? options.createGraph,
-    inputs: inputs.map((x, i) => inputEdge(x, i, options.level, 'grad')),
+    inputs: inputs.map((x, i) => inputEdge(x, i, options.level, 'grad', 'One of the differentiated Tensors does not require grad')),
     accumulate: false,
   })
   return task.execute(edges, grads)
@@ -110,7 +109,10 @@ export function differentiate(outputs: readonly Place[], inputs: readonly Place[
 /** Adds gradients to `.grad`: of all leaves, or of `inputs` alone (which, where they aren't leaves, keep theirs from then on). */
 export function backpropagate(outputs: readonly Place[], inputs: readonly Place[] | null, options: DifferentiateOptions): void {
   const { edges, grads } = roots(outputs, options)
-  const places = inputs === null ? null : inputs.map((x, i) => inputEdge(x, i, null, 'backward'))
+  const places =
+    inputs === null
+      ? null
+      : inputs.map((x, i) => inputEdge(x, i, null, 'backward', "can't retain_grad on Tensor that has requires_grad=False"))
   if (inputs !== null) for (const x of inputs) if (!(x instanceof GradientEdge)) keepGradient(x)
   new Task({
     keepGraph: options.keepGraph,

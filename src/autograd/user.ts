@@ -1,10 +1,11 @@
 /** The one door to user code: hooks and Functions are called here, with everything they see handed over for good. */
-import { ArgumentError, AutogradError, GraphError, show } from '../errors.ts'
+import { ArgumentError, DTypeError, GraphError, ShapeError, show } from '../errors.ts'
+import type { Tensor } from '../fluent.ts'
 import { escape } from '../memory/area.ts'
 import { sameShape } from '../shape.ts'
 import { isTensor, type TensorCore } from '../tensor.ts'
 import { modes } from './modes.ts'
-import type { Node } from './node.ts'
+import type { GradHook, Node } from './node.ts'
 
 function markEscaped(value: unknown): void {
   if (isTensor(value)) escape(value.storage)
@@ -55,34 +56,56 @@ export function callHook<A extends unknown[], R>(fn: (...args: A) => R, args: A)
   }
 }
 
-/** Puts what a hook returned (a gradient or a list of them) in place of what it was given, after checking that it fits. */
-export function checkHooked(list: (TensorCore | null)[], returned: unknown, node: Node, at = -1): void {
+/** What a hook returned for a gradient, after checking that it can stand in its place. */
+function replacement(value: unknown, old: TensorCore | null, hook: { readonly name: string }, node: Node): TensorCore | null {
+  if (value === null || value === undefined) return null
+  const who = `hook '${hook.name}'`
+  if (!isTensor(value)) {
+    throw new ArgumentError(
+      `expected Variable, but hook returned '${typeName(value)}': ${who} of ${node.name()} must return a tensor or nothing`,
+    )
+  }
+  if (old === null) return value
+  if (!sameShape(old.layout.shape, value.layout.shape)) {
+    throw new ShapeError(
+      `${who} has changed the size of value: the gradient at ${node.name()} has shape ${show(old.layout.shape)}, the hook returned ${show(value.layout.shape)}`,
+      { shapes: [old.layout.shape, value.layout.shape] },
+    )
+  }
+  if (old.dt !== value.dt) {
+    throw new DTypeError(`${who} has changed the type of value (was ${old.dt.torchType} got ${value.dt.torchType}) at ${node.name()}`, {
+      dtypes: [old.dt.name, value.dt.name],
+    })
+  }
+  return value
+}
+
+function typeName(value: unknown): string {
+  return isTensor(value) ? 'Tensor' : Array.isArray(value) ? 'array' : typeof value
+}
+
+/** Runs a tensor hook on the gradient in `list[nr]` and puts what it returns in its place. */
+export function runTensorHook(hook: GradHook, list: (TensorCore | null)[], nr: number, node: Node): void {
+  const old = list[nr]
+  if (old === null || old === undefined) return
+  const returned: unknown = callHook(hook, [old as Tensor])
+  if (returned !== null && returned !== undefined) list[nr] = replacement(returned, old, hook, node)
+}
+
+/** Puts the list of gradients that a node's hook returned (if it did) in place of what it was given. */
+export function takeReturned(list: (TensorCore | null)[], returned: unknown, hook: { readonly name: string }, node: Node): void {
   if (returned === undefined || returned === null) return
-  if (!Array.isArray(returned))
-    throw new ArgumentError(`expected a list of gradients or nothing, but a hook of ${node.name()} returned ${typeof returned}`)
-  if (at < 0 && returned.length !== list.length) {
-    throw new ArgumentError(`a hook of ${node.name()} returned ${returned.length} gradients, expected ${list.length}`)
+  if (!Array.isArray(returned)) {
+    throw new ArgumentError(
+      `expected tuple, but hook returned '${typeName(returned)}': hook '${hook.name}' of ${node.name()} must return a list of gradients or nothing`,
+    )
+  }
+  if (returned.length !== list.length) {
+    throw new ArgumentError(
+      `hook '${hook.name}' has returned an incorrect number of values (got ${returned.length}, but expected ${list.length}) at ${node.name()}`,
+    )
   }
   returned.forEach((g: unknown, i) => {
-    const slot = at < 0 ? i : at
-    if (g === null || g === undefined) {
-      list[slot] = null
-      return
-    }
-    if (!isTensor(g)) throw new ArgumentError(`expected a tensor, but a hook of ${node.name()} returned ${typeof g}`)
-    const old = list[slot]
-    if (old !== null && old !== undefined) {
-      if (!sameShape(old.layout.shape, g.layout.shape)) {
-        throw new AutogradError(
-          `a hook of ${node.name()} has changed the size of value: ${show(old.layout.shape)} became ${show(g.layout.shape)}`,
-          { shapes: [old.layout.shape, g.layout.shape] },
-        )
-      }
-      if (old.dt !== g.dt)
-        throw new AutogradError(`a hook of ${node.name()} has changed the type of value (was ${old.dt.torchType} got ${g.dt.torchType})`, {
-          dtypes: [old.dt.name, g.dt.name],
-        })
-    }
-    list[slot] = g
+    list[i] = replacement(g, list[i] ?? null, hook, node)
   })
 }
