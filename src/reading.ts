@@ -26,7 +26,7 @@ function plain(x: TensorCore, what: string): TensorCore {
 /** The value of a tensor of one element. Errors: ShapeError for more. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.item.html */
 function item(x: Tensor): number {
   if (x.layout.numel !== 1) {
-    throw new ShapeError(`item: a Tensor with ${x.layout.numel} elements cannot be converted to Scalar (shape ${show(x.layout.shape)})`, {
+    throw new ShapeError(`a Tensor with ${x.layout.numel} elements cannot be converted to Scalar (shape ${show(x.layout.shape)})`, {
       op: 'item',
       shapes: [x.layout.shape],
     })

@@ -47,7 +47,8 @@ function same(ours: unknown, theirs: unknown, path: string): void {
     theirs.forEach((value, i) => {
       same((ours as unknown[])[i], value, `${path}[${i}]`)
     })
-  } else if (typeof theirs === 'number') {
+  } else if (theirs === 'nan') expect(ours, path).toBeNaN()
+  else if (typeof theirs === 'number') {
     expect(typeof ours, path).toBe('number')
     expect(Math.abs((ours as number) - theirs), `${path}: ${String(ours)} for ${theirs}`).toBeLessThanOrEqual(
       1e-12 * Math.max(1, Math.abs(theirs)),
