@@ -17,6 +17,30 @@ const call = (g: T | null): unknown => nums(g)
 /** Sets a property that the types refuse. */
 const set = (t: T, name: string, value: unknown) => (): unknown => Reflect.set(t, name, value)
 
+function twice(saved: boolean, retainGraph: boolean): unknown {
+  const x = leaf(3)
+  const y = saved ? x.mul(x) : x.add(x)
+  y.backward(ones(1), { retainGraph })
+  return [error(() => y.backward(ones(1))), nums(x.grad)]
+}
+
+/** A pass inside a hook of another, with callbacks queued in either. */
+function reentrant(inner: boolean, outer: boolean): unknown {
+  const log: unknown[] = []
+  const x = leaf(1, 2)
+  const y = x.mul(2)
+  y.registerHook(() => {
+    if (outer) graph.queueCallback(() => void log.push('outer'))
+    const z = x.detach().requiresGrad_()
+    if (inner) z.registerHook(() => graph.queueCallback(() => void log.push('inner')))
+    torch.enableGrad(() => z.mul(3).sum()).backward()
+    log.push('returned')
+    return z.grad!
+  })
+  y.sum().backward()
+  return [log, nums(x.grad)]
+}
+
 compare('engine', './engine.json', {
   multi_backward() {
     const x = leaf(1, 2)
@@ -1149,5 +1173,183 @@ compare('engine', './engine.json', {
     const z = x.mul(y).sum()
     z.backward()
     return [z.dtype, x.grad!.dtype, y.grad!.dtype, nums(x.grad), nums(y.grad)]
+  },
+  grad() {
+    const x = leaf(1, 2)
+    const y = leaf(3, 4)
+    const z = x.mul(x).add(y.mul(x)).add(y.mul(y))
+    z.backward(ones(2), { createGraph: true })
+    const first = [nums(x.grad), nums(y.grad)]
+    const [h] = autograd.grad([x.grad!.add(y.grad!.mul(2)).sum()], [x])
+    return [
+      first,
+      nums(h),
+      nums(x.grad),
+      x.grad!.requiresGrad,
+      error(() => autograd.grad(x.mul(2), x, { gradOutputs: ones(3) })),
+      error(() => autograd.grad([x.mul(2), x], x, { gradOutputs: [ones(2)] })),
+    ]
+  },
+  grad_to_node_materialize() {
+    const x = leaf(1, 2)
+    const y = leaf(3, 4)
+    const options = { allowUnused: true, materializeGrads: true } as const
+    return [
+      nums(autograd.grad(x.mul(x).sum(), [x, y], options)[1]),
+      nums(autograd.grad(x.mul(x).sum(), [edge(x)], { materializeGrads: true })[0]),
+      error(() => autograd.grad(x.mul(x).sum(), [x, edge(y)], options)),
+    ]
+  },
+  unused_grad_requires_grad_with_materialize() {
+    const x = leaf(1, 2)
+    const y = leaf(3)
+    return [false, true].map((createGraph) => {
+      const g = autograd.grad(x.mul(x).sum(), [x, y], { allowUnused: true, materializeGrads: true, createGraph })
+      return [g.map((t) => t.requiresGrad), g.map(nums)]
+    })
+  },
+  sharded_grad() {
+    const leaves = [0, 1, 2, 3].map((i) => leaf(i, i + 1, i + 2))
+    const middle = leaves.map((l, i) => l.mul(i + 1))
+    const loss = middle.map((m) => m.mul(m).sum()).reduce((a, b) => a.add(b))
+    const half = autograd.grad(loss, middle.slice(0, 2), { retainGraph: true })
+    const shards = [...half, ...autograd.grad(loss, middle.slice(2))]
+    return middle.map((m, i) => nums(autograd.grad(m, leaves[i]!, { gradOutputs: shards[i]! })[0]))
+  },
+  backward_twice_with_saved_values: () => twice(true, false),
+  backward_twice_retained_graph_with_saved_values: () => twice(true, true),
+  backward_twice_without_saved_values: () => twice(false, false),
+  backward_twice_retained_graph_without_saved_values: () => twice(false, true),
+  backward() {
+    const [x, y, z] = [leaf(1, 2), leaf(3, 4), leaf(5, 6)] as const
+    x.add(y).mul(2).sub(z.mul(z).div(x)).backward(plain(1, 2))
+    return [nums(x.grad), nums(y.grad), nums(z.grad)]
+  },
+  accumulate_grad_tensor_reference() {
+    return [false, true].map((createGraph) => {
+      const x = leaf(1, 2)
+      x.grad = ones(2)
+      const before = x.grad
+      x.mul(3).sum().backward({ createGraph })
+      return [x.grad === before, nums(before), nums(x.grad)]
+    })
+  },
+  post_accumulate_grad_hook_multiple_tensors() {
+    const log: unknown[] = []
+    const x = one(2)
+    const y = one(3)
+    const hook = (t: T): void => void log.push([t === x, nums(t.grad)])
+    x.registerPostAccumulateGradHook(hook)
+    y.registerPostAccumulateGradHook(hook)
+    x.mul(y).backward()
+    return log.sort()
+  },
+  post_accumulate_grad_hook_returns_not_None() {
+    const x = one(2)
+    x.registerPostAccumulateGradHook((t) => t.grad as unknown as undefined)
+    return [error(() => x.mul(2).backward()), nums(x.grad)]
+  },
+  hook_with_no_name() {
+    const x = one(2)
+    x.registerHook((g) => g.mul(2))
+    x.mul(3).backward()
+    return nums(x.grad)
+  },
+  accumulate_grad_posthooks_can_observe_tensor_prehook() {
+    const log: unknown[] = []
+    const x = one(2)
+    edge(x).node.registerHook((inputs, outputs) => void log.push([nums(outputs[0]), inputs.length]))
+    x.registerHook((g) => g.mul(5))
+    x.mul(3).backward()
+    return [log, nums(x.grad)]
+  },
+  accumulate_grad_posthooks_should_not_execute() {
+    const log: unknown[] = []
+    const x = one(2)
+    edge(x).node.registerHook(() => void log.push('post'))
+    edge(x).node.registerPrehook(() => void log.push('pre'))
+    x.registerHook(() => void log.push('tensor'))
+    autograd.grad(x.mul(3), x)
+    return log
+  },
+  tensor_hooks_inplace_multiple_outputs() {
+    const log: [string, unknown][] = []
+    const x = leaf(1, 2)
+    const a = x.mul(1).split(1)[0]!.clone()
+    const b = x.mul(2).split(1)[1]!.clone()
+    a.registerHook(noting(log, 'a before', true))
+    a.mul_(3)
+    a.registerHook(noting(log, 'a after', true))
+    b.registerHook(noting(log, 'b', true))
+    a.add(b).sum().backward()
+    return [log.sort(([m], [n]) => (m < n ? -1 : 1)), nums(x.grad)]
+  },
+  reentrant_with_leaf_variable_hook() {
+    const log: unknown[] = []
+    const x = one(2)
+    const p = one(10)
+    p.registerHook((g) => {
+      const y = x.detach().requiresGrad_()
+      torch.enableGrad(() => y.mul(y)).backward()
+      log.push(nums(y.grad))
+      return g
+    })
+    p.mul(3).backward()
+    return [log, nums(p.grad)]
+  },
+  reentrant_with_non_leaf_variable_hook() {
+    const log: unknown[] = []
+    const p = one(10)
+    const q = p.mul(2)
+    q.registerHook((g) => {
+      const y = p.detach().requiresGrad_()
+      torch.enableGrad(() => y.mul(y)).backward()
+      log.push(nums(y.grad))
+      return g
+    })
+    q.mul(3).backward()
+    return [log, nums(p.grad)]
+  },
+  reentrant_with_callbacks_depth_0: () => reentrant(false, true),
+  reentrant_with_callbacks_depth_1: () => reentrant(true, false),
+  multiple_insert_removal_caching() {
+    const x = leaf(1, 2)
+    const y = leaf(3, 4)
+    return [0, 1, 2].map(() => autograd.grad(x.mul(y).sum().add(x.exp().sum()), [x, y]).map(nums))
+  },
+  copy_slices_graph_task_updates() {
+    const build = (): { x: T; y: T; out: T } => {
+      const x = leaf(1, 2)
+      const y = leaf(3, 4)
+      const out = x.mul(2)
+      out.narrow(0, 0, 1).mul_(y.narrow(0, 0, 1))
+      return { x, y, out }
+    }
+    const partial = (['x', 'y', 'xy'] as const).map((names) => {
+      const g = build()
+      return autograd
+        .grad(
+          g.out.sum(),
+          [...names].map((name) => g[name as 'x' | 'y']),
+        )
+        .map(nums)
+    })
+    const { x, y, out } = build()
+    return [...partial, error(() => out.sum().backward()), nums(x.grad), nums(y.grad)]
+  },
+  hooks_run_once_for_a_leaf_used_twice() {
+    const log: unknown[] = []
+    const x = one(2)
+    x.registerHook(noting(log, 'total', true))
+    x.mul(2).add(x.mul(3)).backward()
+    return log
+  },
+  backward_hooks_of_a_detached_graph() {
+    const log: unknown[] = []
+    const x = one(2)
+    const y = x.mul(2)
+    y.registerHook(noting(log, 'y', true))
+    y.detach().mul(x).backward()
+    return [log, nums(x.grad)]
   },
 })

@@ -1435,6 +1435,291 @@ def mixed_dtypes():
     return [str(z.dtype)[6:], str(x.grad.dtype)[6:], str(y.grad.dtype)[6:], nums(x.grad), nums(y.grad)]
 
 
+# --- more of what PyTorch's own suite checks ----------------------------------------------------------------------------
+
+
+@case
+def grad():
+    x, y = leaf(1, 2), leaf(3, 4)
+    z = x * x + y * x + y * y
+    z.backward(torch.ones(2, dtype=torch.float64), create_graph=True)
+    first = [nums(x.grad), nums(y.grad)]
+    (h,) = torch.autograd.grad([(x.grad + 2 * y.grad).sum()], [x])
+    return [
+        first,
+        nums(h),
+        nums(x.grad),
+        x.grad.requires_grad,
+        error(lambda: torch.autograd.grad(x * 2, x, torch.ones(3, dtype=torch.float64))),
+        error(lambda: torch.autograd.grad([x * 2, x], x, [torch.ones(2, dtype=torch.float64)]))[:40],
+    ]
+
+
+@case
+def grad_to_node_materialize():
+    x = leaf(1, 2)
+    y = leaf(3, 4)
+    out = x * x
+    return [
+        nums(torch.autograd.grad(out.sum(), [x, y], allow_unused=True, materialize_grads=True)[1]),
+        nums(torch.autograd.grad((x * x).sum(), [EDGE(x)], materialize_grads=True)[0]),
+        error(lambda: torch.autograd.grad((x * x).sum(), [x, EDGE(y)], allow_unused=True, materialize_grads=True))[:80],
+    ]
+
+
+@case
+def unused_grad_requires_grad_with_materialize():
+    x = leaf(1, 2)
+    y = leaf(3)
+    out = []
+    for create in [False, True]:
+        g = torch.autograd.grad((x * x).sum(), [x, y], allow_unused=True, materialize_grads=True, create_graph=create)
+        out.append([[t.requires_grad for t in g], [nums(t) for t in g]])
+    return out
+
+
+@case
+def sharded_grad():
+    leaves = [leaf(i, i + 1, i + 2) for i in range(4)]
+    middle = [l * (i + 1) for i, l in enumerate(leaves)]
+    loss = sum((m * m).sum() for m in middle)
+    half = torch.autograd.grad(loss, middle[:2], retain_graph=True)
+    rest = torch.autograd.grad(loss, middle[2:])
+    shards = list(half) + list(rest)
+    grads = [torch.autograd.grad(m, l, g)[0] for m, l, g in zip(middle, leaves, shards)]
+    return [nums(g) for g in grads]
+
+
+def twice(saved, retain):
+    x = leaf(3)
+    y = x * x if saved else x + x
+    y.backward(torch.ones(1, dtype=torch.float64), retain_graph=retain)
+    second = error(lambda: y.backward(torch.ones(1, dtype=torch.float64)))[:70]
+    return [second, nums(x.grad)]
+
+
+@case
+def backward_twice_with_saved_values():
+    return twice(True, False)
+
+
+@case
+def backward_twice_retained_graph_with_saved_values():
+    return twice(True, True)
+
+
+@case
+def backward_twice_without_saved_values():
+    return twice(False, False)
+
+
+@case
+def backward_twice_retained_graph_without_saved_values():
+    return twice(False, True)
+
+
+@case
+def backward():
+    v = leaf(1, 2)
+    x, y, z = leaf(1, 2), leaf(3, 4), leaf(5, 6)
+    ((x + y) * 2 - z * z / x).backward(v.detach())
+    return [nums(x.grad), nums(y.grad), nums(z.grad)]
+
+
+@case
+def accumulate_grad_tensor_reference():
+    out = []
+    for create in [False, True]:
+        x = leaf(1, 2)
+        x.grad = torch.ones(2, dtype=torch.float64)
+        before = x.grad
+        (x * 3).sum().backward(create_graph=create)
+        out.append([x.grad is before, nums(before), nums(x.grad)])
+    return out
+
+
+@case
+def post_accumulate_grad_hook_multiple_tensors():
+    log = []
+    x, y = one(2), one(3)
+    hook = lambda t: log.append([t is x, nums(t.grad)])
+    x.register_post_accumulate_grad_hook(hook)
+    y.register_post_accumulate_grad_hook(hook)
+    (x * y).backward()
+    return sorted(log)
+
+
+@case
+def post_accumulate_grad_hook_returns_not_None():
+    x = one(2)
+    x.register_post_accumulate_grad_hook(lambda t: t.grad)
+    return [error(lambda: (x * 2).backward()), nums(x.grad)]
+
+
+@case
+def hook_with_no_name():
+    class Callable:
+        def __call__(self, g):
+            return g * 2
+
+    x = one(2)
+    x.register_hook(Callable())
+    (x * 3).backward()
+    return nums(x.grad)
+
+
+@case
+def accumulate_grad_posthooks_can_observe_tensor_prehook():
+    log = []
+    x = one(2)
+    acc = x.expand_as(x).grad_fn.next_functions[0][0]
+    acc.register_hook(lambda gi, go: log.append([nums(go[0]), len(gi)]))
+    x.register_hook(lambda g: g * 5)
+    (x * 3).backward()
+    return [log, nums(x.grad)]
+
+
+@case
+def accumulate_grad_posthooks_should_not_execute():
+    log = []
+    x = one(2)
+    acc = x.expand_as(x).grad_fn.next_functions[0][0]
+    acc.register_hook(lambda gi, go: log.append("post"))
+    acc.register_prehook(lambda go: log.append("pre"))
+    x.register_hook(lambda g: log.append("tensor"))
+    torch.autograd.grad(x * 3, x)
+    return log
+
+
+@case
+def tensor_hooks_inplace_multiple_outputs():
+    log = []
+    x = leaf(1, 2)
+    a, b = (x * 1).split(1)[0].clone(), (x * 2).split(1)[1].clone()
+    a.register_hook(noting(log, "a before", True))
+    a.mul_(3)
+    a.register_hook(noting(log, "a after", True))
+    b.register_hook(noting(log, "b", True))
+    (a + b).sum().backward()
+    return [sorted(log, key=str), nums(x.grad)]
+
+
+@case
+def reentrant_with_leaf_variable_hook():
+    x = one(2)
+    p = one(10)
+    log = []
+
+    def hook(g):
+        with torch.enable_grad():
+            y = x.detach().requires_grad_()
+            (y * y).backward()
+            log.append(nums(y.grad))
+        return g
+
+    p.register_hook(hook)
+    (p * 3).backward()
+    return [log, nums(p.grad)]
+
+
+@case
+def reentrant_with_non_leaf_variable_hook():
+    p = one(10)
+    log = []
+
+    def hook(g):
+        with torch.enable_grad():
+            y = p.detach().requires_grad_()
+            (y * y).backward()
+            log.append(nums(y.grad))
+        return g
+
+    q = p * 2
+    q.register_hook(hook)
+    (q * 3).backward()
+    return [log, nums(p.grad)]
+
+
+def reentrant(inner, outer):
+    callback = torch.autograd.Variable._execution_engine.queue_callback
+    log = []
+    x = leaf(1, 2)
+    y = x * 2
+
+    def hook(g):
+        if outer:
+            callback(lambda: log.append("outer"))
+        z = x.detach().requires_grad_()
+        if inner:
+            z.register_hook(lambda g: callback(lambda: log.append("inner")))
+        with torch.enable_grad():
+            (z * 3).sum().backward()
+        log.append("returned")
+        return z.grad
+
+    y.register_hook(hook)
+    y.sum().backward()
+    return [log, nums(x.grad)]
+
+
+@case
+def reentrant_with_callbacks_depth_0():
+    return reentrant(False, True)
+
+
+@case
+def reentrant_with_callbacks_depth_1():
+    return reentrant(True, False)
+
+
+@case
+def multiple_insert_removal_caching():
+    x, y = leaf(1, 2), leaf(3, 4)
+    out = []
+    for _ in range(3):
+        loss = (x * y).sum() + x.exp().sum()
+        out.append([nums(g) for g in torch.autograd.grad(loss, [x, y])])
+        del loss
+    return out
+
+
+@case
+def copy_slices_graph_task_updates():
+    def build():
+        x = leaf(1, 2)
+        y = leaf(3, 4)
+        out = x * 2
+        out[0:1].mul_(y[0:1])
+        return x, y, out
+
+    got = []
+    for pick in [lambda x, y: [x], lambda x, y: [y], lambda x, y: [x, y]]:
+        x, y, out = build()
+        got.append([nums(g) for g in torch.autograd.grad(out.sum(), pick(x, y))])
+    x, y, out = build()
+    got.append(error(lambda: out.sum().backward()))
+    return got + [nums(x.grad), nums(y.grad)]
+
+
+@case
+def hooks_run_once_for_a_leaf_used_twice():
+    log = []
+    x = one(2)
+    x.register_hook(noting(log, "total", True))
+    (x * 2 + x * 3).backward()
+    return log
+
+
+@case
+def backward_hooks_of_a_detached_graph():
+    log = []
+    x = one(2)
+    y = x * 2
+    y.register_hook(noting(log, "y", True))
+    (y.detach() * x).backward()
+    return [log, nums(x.grad)]
+
+
 def main():
     recorded = {}
     for name, fn in CASES.items():
