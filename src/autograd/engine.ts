@@ -1,20 +1,16 @@
 /** The backward pass: walks the graph from the roots, newest node first, without recursion. Knows nodes and edges, no ops. */
 import { addArrays, addInto } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
-import { Area, escape } from '../memory/area.ts'
+import { Area } from '../memory/area.ts'
 import type { TensorCore } from '../tensor.ts'
 import { handOut } from './accumulate.ts'
+import { Claims } from './claims.ts'
 import { fit } from './fit.ts'
 import { atLeaf, postHooks, preHooks, tensorHooks } from './hooks.ts'
 import { modes } from './modes.ts'
 import { AccumulateGrad, type Node } from './node.ts'
 import { executionOrder, markNeeded, ReadyQueue } from './queue.ts'
 import { requireStack } from './user.ts'
-
-// Note [Scratch fields]
-// A pass keeps its counts and buffers in fields of the nodes it visits, which costs nothing to find. A pass that starts
-// inside another one (from a hook or a Function) and meets nodes the outer pass has claimed puts their fields aside and
-// restores them at its end.
 
 /** Where a pass starts, or what it is asked for: output `nr` of `node`. */
 export interface Edge {
@@ -38,9 +34,6 @@ export interface PassOptions {
 /** An output of a node that was asked for, and its place among the results. */
 type Slot = { readonly nr: number; readonly slot: number }
 
-/** A node's scratch fields, put aside by an inner pass. */
-type Stashed = Pick<Node, 'task' | 'pending' | 'needed' | 'buffer' | 'buffers'> & { readonly node: Node }
-
 let nextTask = 0
 let running: Task | null = null
 
@@ -62,8 +55,7 @@ export class Task {
   /** The node that is running. */
   node: Node | null = null
   readonly outer: Task | null = running
-  private readonly visited: Node[] = []
-  private readonly stash: Stashed[] = []
+  private readonly claims: Claims = new Claims(this)
   private readonly ready = new ReadyQueue()
   private readonly captures: Map<Node, Slot[]> | null = null
   private readonly captured: (TensorCore | null)[] = []
@@ -94,50 +86,35 @@ export class Task {
     running = this
     modes.grad = this.record
     try {
-      this.count(roots)
-      if (this.captures !== null) markNeeded(this.visited, this.captures.keys(), this.accumulates)
-      for (const [i, { node, nr }] of roots.entries()) this.put(node, nr, grads[i]!)
-      for (const { node } of roots) {
-        if (node.pending !== 0) continue
-        node.pending = -1
-        this.ready.push(node)
-      }
+      this.start(roots, grads)
       for (let node = this.ready.pop(); node !== undefined; node = this.ready.pop()) this.evaluate(node)
-      for (const callback of this.callbacks) callback()
+      this.conclude()
       return this.captured
     } finally {
       running = previous
       modes.grad = before
-      this.leave()
+      this.claims.release()
+      this.area.settle()
     }
   }
 
-  /** Counts, for each reachable node, the edges that will deliver to it. */
-  private count(roots: readonly Edge[]): void {
-    const stack: Node[] = []
-    for (const { node } of roots) if (this.claim(node)) stack.push(node)
-    for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
-      for (const next of node.edges) {
-        if (next === null) continue
-        if (this.claim(next)) stack.push(next)
-        next.pending++
-      }
+  // Note [Small frames]
+  // `execute`, `evaluate` and what lies between them and a hook stand on the stack once for each pass inside a pass: their
+  // loops that call no user code are functions of their own, which leaves room for more of them.
+
+  private start(roots: readonly Edge[], grads: readonly TensorCore[]): void {
+    this.claims.count(roots)
+    if (this.captures !== null) markNeeded(this.claims.nodes, this.captures.keys(), this.accumulates)
+    for (const [i, { node, nr }] of roots.entries()) this.put(node, nr, grads[i]!)
+    for (const { node } of roots) {
+      if (node.pending !== 0) continue
+      node.pending = -1
+      this.ready.push(node)
     }
   }
 
-  private claim(node: Node): boolean {
-    if (node.task === this) return false
-    if (node.task !== null) {
-      const { task, pending, needed, buffer, buffers } = node
-      this.stash.push({ node, task, pending, needed, buffer, buffers })
-    }
-    node.task = this
-    node.pending = 0
-    node.needed = true
-    node.buffer = null
-    node.buffers = null
-    this.visited.push(node)
-    return true
+  private conclude(): void {
+    for (const callback of this.callbacks) callback()
   }
 
   /** Must a gradient for this edge be computed? Nodes ask before they spend work on it. */
@@ -167,7 +144,7 @@ export class Task {
     let g = node.buffer
     const gs = node.buffers
     const held = gs === null ? g : null
-    const heldAll = gs === null ? null : [...gs]
+    const heldAll = gs === null ? null : gs.slice()
     node.buffer = null
     node.buffers = null
     // What is asked for of a node that also runs is what arrived there; of one that doesn't, what its tensor's hooks made of it.
@@ -183,7 +160,11 @@ export class Task {
       this.node = null
     }
     if (held !== null) this.area.drop(held.storage)
-    if (heldAll !== null) for (const h of heldAll) if (h !== null) this.area.drop(h.storage)
+    if (heldAll !== null) this.dropAll(heldAll)
+  }
+
+  private dropAll(grads: readonly (TensorCore | null)[]): void {
+    for (const g of grads) if (g !== null) this.area.drop(g.storage)
   }
 
   private apply(node: Node, first: TensorCore | null, gs: (TensorCore | null)[] | null): void {
@@ -229,21 +210,6 @@ export class Task {
 
   /** The nodes that run, in their order (as it stood when the pass began). */
   order(): Node[] {
-    return executionOrder(this.visited).filter((node) => this.executes(node))
-  }
-
-  /** Gives the nodes back: empty, or to the outer pass that was using them. */
-  private leave(): void {
-    for (const node of this.visited) {
-      node.task = null
-      const { buffer, buffers } = node
-      node.buffer = null
-      node.buffers = null
-      if (buffer !== null) escape(buffer.storage)
-      if (buffers !== null) for (const b of buffers) if (b !== null) escape(b.storage)
-    }
-    for (const s of this.stash)
-      Object.assign(s.node, { task: s.task, pending: s.pending, needed: s.needed, buffer: s.buffer, buffers: s.buffers })
-    this.area.settle()
+    return executionOrder(this.claims.nodes).filter((node) => this.executes(node))
   }
 }

@@ -3,7 +3,7 @@ import type { Tensor } from '../fluent.ts'
 import type { TensorCore } from '../tensor.ts'
 import { accumulate } from './accumulate.ts'
 import type { Task } from './engine.ts'
-import type { AccumulateGrad, GradList, Node } from './node.ts'
+import type { AccumulateGrad, GradList, Node, NodeHooks } from './node.ts'
 import { callHook, runTensorHook, takeReturned } from './user.ts'
 
 type Grads = (TensorCore | null)[]
@@ -12,14 +12,20 @@ type Grads = (TensorCore | null)[]
 export function tensorHooks(node: Node, first: TensorCore | null, gs: Grads | null, task: Task): TensorCore | null {
   const hooks = node.hooks!
   const list = gs ?? [first]
-  for (const [nr, registered] of hooks.tensor) {
-    for (const hook of registered.list) runTensorHook(hook, list, nr, node)
+  const outputs = Array.from(hooks.tensor.keys())
+  for (let k = 0; k < outputs.length; k++) {
+    const registered = hooks.tensor.get(outputs[k]!)!.list
+    for (let i = 0; i < registered.length; i++) runTensorHook(registered[i]!, list, outputs[k]!, node)
   }
-  for (const [nr, t] of hooks.retain) {
+  if (hooks.retain.size > 0) keepRetained(hooks.retain, list, task)
+  return list[0] ?? null
+}
+
+function keepRetained(retain: NodeHooks['retain'], list: Grads, task: Task): void {
+  for (const [nr, t] of retain) {
     const g = list[nr]
     if (g !== null && g !== undefined) accumulate(t.leaf!, g, task.area, task.createGraph, false)
   }
-  return list[0] ?? null
 }
 
 /** Prehooks of a node. Returns output 0's gradient. */
