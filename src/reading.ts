@@ -6,7 +6,6 @@ import { arrayType, type TypedArray } from './dtype.ts'
 import { ArgumentError, AutogradError, ShapeError, show, UnsupportedError } from './errors.ts'
 import type { Tensor } from './fluent.ts'
 import { collector } from './memory/collector.ts'
-import { linearMemory } from './memory/linear.ts'
 import { EXTERNAL } from './memory/storage.ts'
 import { formatTensor } from './print.ts'
 import { dataView, readAll, type TensorCore } from './tensor.ts'
@@ -81,11 +80,10 @@ function moveOut(t: TensorCore): void {
   const external = new Type(length)
   external.set(view.subarray(0, length) as Float64Array)
   const { ptr } = storage
-  if (storage.region === null && storage.track >= 0) collector().free(storage, ptr)
+  if (storage.region === null) collector().free(storage, ptr)
   storage.region = null
   storage.external = external
   storage.ptr = EXTERNAL
-  void linearMemory
 }
 
 /** As torch prints: `tensor([1., 2.], requiresGrad=true)`. */

@@ -3,8 +3,8 @@ import { addArrays, addInto, cast, cloneContiguous, copyInto } from '../execute.
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import { type Area, escape } from '../memory/area.ts'
-import { collector } from '../memory/collector.ts'
-import { allocatePersistent } from '../memory/scope.ts'
+import { collector, SMALL_BYTES } from '../memory/collector.ts'
+import { allocatePersistent, currentScope } from '../memory/scope.ts'
 import { TensorCore } from '../tensor.ts'
 import { type LeafMeta, versionOf } from './node.ts'
 
@@ -22,6 +22,7 @@ export function accumulate(leaf: LeafMeta, g: TensorCore, area: Area, record: bo
   if (record) {
     const sum = leaf.has ? ((old as Tensor).add(g as Tensor) as TensorCore) : g
     escape(sum.storage)
+    currentScope()?.keep(sum.storage, sum.node !== null)
     leaf.grad = sum
     leaf.has = true
     leaf.shown = true
@@ -29,8 +30,11 @@ export function accumulate(leaf: LeafMeta, g: TensorCore, area: Area, record: bo
   }
   if (leaf.has) {
     const term = g.dt === old!.dt ? g : cast(g, old!.dt, area)
-    if (old!.layout.overlapping) leaf.grad = addArrays(old!, term, null)
-    else {
+    if (old!.layout.overlapping) {
+      const sum = addArrays(old!, term, null)
+      currentScope()?.keep(sum.storage, false)
+      leaf.grad = sum
+    } else {
       addInto(old!, term)
       const vc = versionOf(old!)
       vc.value++
@@ -43,12 +47,15 @@ export function accumulate(leaf: LeafMeta, g: TensorCore, area: Area, record: bo
   const takeable = mayTake && area.sole(g.storage) && sameLayout(g.layout, layout) && g.storage.bytes === g.layout.numel * g.dt.bytes
   if (old !== null && old.storage.ptr >= 0 && old.storage.bytes === g.storage.bytes && old.dt === g.dt && sameLayout(old.layout, layout)) {
     // The spare of the last round: exchange blocks, and the old one is recycled with g.
-    if (takeable) collector().swap(old.storage, g.storage)
-    else copyInto(old, g)
+    const c = collector()
+    if (!takeable) copyInto(old, g)
+    else if (old.storage.region === null) c.swap(old.storage, g.storage)
+    else c.heap.memory.u8.copyWithin(old.storage.ptr, g.storage.ptr, g.storage.ptr + g.storage.bytes)
     return
   }
   leaf.shown = false
-  if (takeable) {
+  // Tracking a block costs more than copying a small one to where a region is tracked as a whole.
+  if (takeable && g.storage.bytes > SMALL_BYTES) {
     escape(g.storage)
     leaf.grad = new TensorCore(g.storage, g.layout, g.dt)
   } else {

@@ -55,6 +55,8 @@ export class Task {
   /** The node that is running. */
   node: Node | null = null
   readonly outer: Task | null = running
+  private held: TensorCore | null = null
+  private heldAll: (TensorCore | null)[] | null = null
   private readonly claims: Claims = new Claims(this)
   private readonly ready = new ReadyQueue()
   private readonly captures: Map<Node, Slot[]> | null = null
@@ -94,6 +96,7 @@ export class Task {
       running = previous
       modes.grad = before
       this.claims.release()
+      this.letGo()
       this.area.settle()
     }
   }
@@ -143,8 +146,8 @@ export class Task {
   private evaluate(node: Node): void {
     let g = node.buffer
     const gs = node.buffers
-    const held = gs === null ? g : null
-    const heldAll = gs === null ? null : gs.slice()
+    if (gs === null) this.held = g
+    else this.heldAll = gs.slice()
     node.buffer = null
     node.buffers = null
     // What is asked for of a node that also runs is what arrived there; of one that doesn't, what its tensor's hooks made of it.
@@ -159,12 +162,16 @@ export class Task {
       else this.apply(node, g, gs)
       this.node = null
     }
-    if (held !== null) this.area.drop(held.storage)
-    if (heldAll !== null) this.dropAll(heldAll)
+    this.letGo()
   }
 
-  private dropAll(grads: readonly (TensorCore | null)[]): void {
-    for (const g of grads) if (g !== null) this.area.drop(g.storage)
+  /** The gradients that the node which is running (or threw) was given are over. */
+  private letGo(): void {
+    const { held, heldAll } = this
+    this.held = null
+    this.heldAll = null
+    if (held !== null) this.area.drop(held.storage)
+    if (heldAll !== null) for (const g of heldAll) if (g !== null) this.area.drop(g.storage)
   }
 
   private apply(node: Node, first: TensorCore | null, gs: (TensorCore | null)[] | null): void {

@@ -2,6 +2,7 @@
 import { type DType, dtypeInfo } from '../dtype.ts'
 import { ArgumentError, AutogradError, DTypeError, GraphError, InPlaceError, ShapeError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
+import { currentScope } from '../memory/scope.ts'
 import { sameShape } from '../shape.ts'
 import { expectTensor, isTensor, TensorCore } from '../tensor.ts'
 import { warnOnce } from '../warnings.ts'
@@ -171,6 +172,7 @@ function assignGrad(x: TensorCore, value: unknown): void {
       { dtypes: [value.dt.name, leaf.node.dt.name] },
     )
   }
+  currentScope()?.keep(value.storage, value.node !== null)
   leaf.grad = value
   leaf.has = true
   leaf.shown = true

@@ -54,5 +54,7 @@ export function escape(storage: Storage): void {
   if (storage.owner === null) return
   storage.owner = null
   storage.uses = 0
-  collector().adopt(storage)
+  const c = collector()
+  c.escaped++
+  c.adopt(storage)
 }

@@ -12,8 +12,14 @@ export const SMALL_BYTES = 4096
 const MiB = 1048576
 /** What a block that is tracked by itself costs besides its bytes. */
 const TRACKED_BYTES = 2048
-/** A sweep may take this share of the time since the last one; the budget grows until it does. */
-const SWEEP_SHARE = 0.03
+/** Sweeps may take this share of all time; one that can't be paid for yet waits while memory lasts. */
+const SWEEP_SHARE = 0.04
+/** What a first sweep is taken to cost, in milliseconds per byte of the JavaScript heap; later ones are known. */
+const SWEEP_PACE = 0.8 / MiB
+/** How far the budget is stretched at most while sweeps are too dear. */
+const STRETCH = 8
+/** Long-lived small storages have regions of their own, after the ones by size. */
+const PERSISTENT = 4
 /** Regions with less than this share alive are emptied by moving what lives. */
 const SPARSE = 0.25
 
@@ -21,21 +27,25 @@ const SPARSE = 0.25
 interface Engine {
   gc(): void
   clearKept(): void
+  /** Bytes of the JavaScript heap in use. */
+  heapUsed(): number
 }
 
 /** Figures of the allocator, in bytes, counts and milliseconds. */
 export interface MemoryStats {
   /** Bytes of linear memory held by tensors and regions, in whole blocks. */
   used: number
-  /** Bytes of linear memory that exist. */
+  /** Bytes of linear memory that have been handed out so far, used or free now: what weighs on resident memory. */
   reserved: number
+  /** Size of the linear memory, in bytes; what lies beyond `reserved` has never been touched. */
+  linear: number
   /** Most bytes ever used. */
   peak: number
-  /** Storages larger than 4 KiB (or owned one by one) that have not been collected. */
+  /** Storages with a block of their own (larger than 4 KiB, or escaped from a backward pass) that have not been collected. */
   blocks: number
-  /** Regions of small storages that have not been collected. */
+  /** Regions of 64 KiB, each shared by small storages, that have not been collected. */
   regions: number
-  /** Bytes that may be allocated between two sweeps. */
+  /** Bytes that may be allocated between two sweeps; grows with what lives, and while sweeps would cost too much time. */
   budget: number
   sweeps: number
   /** Milliseconds spent in sweeps. */
@@ -44,8 +54,10 @@ export interface MemoryStats {
   swept: number
   /** Storages that sweeps moved out of sparse regions. */
   moved: number
-  /** Storages that backward passes recycled without the collector. */
+  /** Storages of backward passes that were given back at once, without the collector: hits of the engine's recycling. */
   recycled: number
+  /** Storages of backward passes that were left to the collector because somebody may hold them: its misses. */
+  escaped: number
 }
 
 export class Collector {
@@ -55,17 +67,24 @@ export class Collector {
   /** Sweep at every allocation: for tests of the rules that keep pointers valid. */
   stress = false
   recycled = 0
+  escaped = 0
   private budget: number = this.minBudget
+  /** Bytes allocated since the last sweep. */
   private since = 0
-  private stretch = 1
+  /** What was used after it. */
+  private survived = 0
   private readonly refs: WeakRef<Storage>[] = []
   private readonly ptrs: number[] = []
   private readonly sizes: number[] = []
+  /** Buffers nobody touches, so they take no resident memory: they tell a collector that can't be called how much its objects hold. */
+  private readonly ballast = new WeakMap<object, ArrayBuffer>()
   private regions: { ref: WeakRef<Region>; ptr: number; live: Region | null }[] = []
-  private current: (Region | null)[] = [null, null, null, null]
+  private current: (Region | null)[] = [null, null, null, null, null, null, null, null]
   private findSparse = false
   private engine: Engine | null | undefined
-  private lastSweep = performance.now()
+  private readonly born: number = performance.now()
+  /** What the next sweep will probably take, in milliseconds: rises at once, falls slowly. Not known before the first. */
+  private expected: number | undefined
   private sweeps = 0
   private sweepTime = 0
   private swept = 0
@@ -79,7 +98,16 @@ export class Collector {
   /** A collected storage of `bytes`. May sweep: read no pointer before. */
   alloc(bytes: number): Storage {
     if (bytes > SMALL_BYTES || this.stress) return this.adopt(this.block(bytes))
-    const k = bytes <= 64 ? 0 : bytes <= 256 ? 1 : bytes <= 1024 ? 2 : 3
+    return this.bump(bytes, bytes <= 64 ? 0 : bytes <= 256 ? 1 : bytes <= 1024 ? 2 : 3)
+  }
+
+  /** A collected storage for what lives long: it shares no region with passing results. May sweep. */
+  persistent(bytes: number): Storage {
+    if (bytes > SMALL_BYTES || this.stress) return this.adopt(this.block(bytes))
+    return this.bump(bytes, PERSISTENT + (bytes <= 64 ? 0 : bytes <= 256 ? 1 : bytes <= 1024 ? 2 : 3))
+  }
+
+  private bump(bytes: number, k: number): Storage {
     let region = this.current[k]!
     const size = (bytes + 15) & ~15
     if (region === null || region.top + size > region.end) region = this.nextRegion(k)
@@ -97,7 +125,7 @@ export class Collector {
 
   /** A storage of its own block for an owner that gives it back itself; not charged to the budget. May sweep. */
   owned(bytes: number): Storage {
-    if (this.stress || this.since >= this.budget) this.sweep()
+    if (this.stress || this.since >= this.budget) this.press()
     return new Storage(this.mustAlloc(bytes), bytes, null)
   }
 
@@ -110,6 +138,7 @@ export class Collector {
     this.refs.push(new WeakRef(storage))
     this.ptrs.push(storage.ptr)
     this.sizes.push(storage.bytes)
+    if (this.findEngine() === null) this.ballast.set(storage, new ArrayBuffer(storage.bytes))
     return storage
   }
 
@@ -130,6 +159,7 @@ export class Collector {
     this.ptrs.pop()
     this.sizes.pop()
     storage.track = -1
+    if (this.engine === null) this.ballast.delete(storage)
   }
 
   /** Gives a block back at once. The caller knows that nobody will read it. */
@@ -151,7 +181,6 @@ export class Collector {
   setBudget(bytes: number): void {
     this.minBudget = bytes
     this.budget = bytes
-    this.stretch = 1
   }
 
   /** Exchanges the blocks of two storages of equal size. */
@@ -167,12 +196,12 @@ export class Collector {
   region(): Region {
     this.charge(REGION_BYTES)
     const ptr = this.mustAlloc(REGION_BYTES)
-    return { ptr, top: ptr, end: ptr + REGION_BYTES, members: null, ballast: null }
+    return { ptr, top: ptr, end: ptr + REGION_BYTES, members: null }
   }
 
   /** Leaves a region to the collector. */
   adoptRegion(region: Region): void {
-    if (this.findEngine() === null) region.ballast = new ArrayBuffer(REGION_BYTES)
+    if (this.findEngine() === null) this.ballast.set(region, new ArrayBuffer(REGION_BYTES))
     this.regions.push({ ref: new WeakRef(region), ptr: region.ptr, live: null })
   }
 
@@ -210,7 +239,31 @@ export class Collector {
 
   private charge(bytes: number): void {
     this.since += bytes
-    if (this.since >= this.budget || this.stress) this.sweep()
+    if (this.since >= this.budget || this.stress) this.press()
+  }
+
+  /** The budget is used up: sweeps, unless that costs more time than has been earned and there is memory left. */
+  private press(): void {
+    if (!this.stress && this.since < this.bound()) {
+      const earned = (performance.now() - this.born) * SWEEP_SHARE - this.sweepTime
+      this.expected ??= (this.findEngine()?.heapUsed() ?? 0) * SWEEP_PACE
+      if (this.expected > earned) {
+        this.budget = Math.min(this.bound(), this.since + this.minBudget / 16)
+        return
+      }
+    }
+    this.sweep()
+  }
+
+  /** What may be allocated between two sweeps if their time doesn't matter. */
+  private base(): number {
+    // While regions are pinned by few survivors, what is used says little about what lives: keep the budget small.
+    return Math.max(this.minBudget, this.findSparse ? 0 : 2 * this.survived)
+  }
+
+  /** The most that may be allocated between two sweeps, however long they take. */
+  private bound(): number {
+    return Math.max(this.minBudget, Math.min(STRETCH * this.base(), (this.heap.memory.limit - this.survived) * 0.6))
   }
 
   /** Finds what is dead and gives it back. Runs only inside allocation, before an op has read a pointer. */
@@ -222,6 +275,8 @@ export class Collector {
       engine.clearKept()
       engine.gc()
     }
+    // Debugging: nothing is spared from being moved.
+    if (this.heap.poison) this.current.fill(null)
     const before = this.heap.used
     for (let i = this.refs.length - 1; i >= 0; i--) {
       if (this.refs[i]!.deref() !== undefined) continue
@@ -239,14 +294,30 @@ export class Collector {
       this.sizes.pop()
     }
     this.sweepRegions()
+    if (this.stress) this.shuffle()
     engine?.clearKept()
     this.swept += before - this.heap.used
     this.sweeps++
     const end = performance.now()
-    this.sweepTime += end - start
-    this.adapt(end - start, start - this.lastSweep)
-    this.lastSweep = end
+    const took = end - start
+    this.sweepTime += took
+    this.expected = Math.max(took, ((this.sweeps === 1 ? took : this.expected!) + took) / 2)
     this.since = 0
+    this.survived = this.heap.used
+    this.budget = Math.min(this.bound(), this.base())
+  }
+
+  /** Moves every block to another address, so that whoever kept one reads poison. */
+  private shuffle(): void {
+    for (const [i, ref] of this.refs.entries()) {
+      const storage = ref.deref()!
+      const ptr = this.heap.alloc(storage.bytes)
+      if (ptr === 0) continue
+      this.heap.memory.u8.copyWithin(ptr, storage.ptr, storage.ptr + storage.bytes)
+      this.heap.release(storage.ptr, storage.bytes)
+      storage.ptr = ptr
+      this.ptrs[i] = ptr
+    }
   }
 
   private sweepRegions(): void {
@@ -262,7 +333,7 @@ export class Collector {
     }
     this.regions = []
     // Regions that outlive a sweep in number may be pinned by a few tensors each: start to note who lives in them.
-    this.findSparse = kept.length > 64 && kept.length > total / 4
+    this.findSparse = this.heap.poison || (kept.length > 64 && kept.length > total / 4)
     for (const entry of kept) {
       const region = entry.live!
       entry.live = null
@@ -277,7 +348,8 @@ export class Collector {
     let bytes = 0
     for (const ref of region.members!) {
       const storage = ref.deref()
-      if (storage === undefined) continue
+      // `numpy()` moves a storage out of its region.
+      if (storage === undefined || storage.region !== region) continue
       alive.push(storage)
       bytes += (storage.bytes + 15) & ~15
     }
@@ -306,20 +378,10 @@ export class Collector {
     if (now !== null && now.top + size <= now.end) return now
     const ptr = this.heap.alloc(REGION_BYTES)
     if (ptr === 0) throw new MemoryError('out of memory while moving small tensors together')
-    const region: Region = { ptr, top: ptr, end: ptr + REGION_BYTES, members: [], ballast: null }
+    const region: Region = { ptr, top: ptr, end: ptr + REGION_BYTES, members: [] }
     this.regions.push({ ref: new WeakRef(region), ptr, live: null })
     this.refugeRegion = region
     return region
-  }
-
-  /** Next budget: twice what lives, stretched until sweeping is a small share of the time. */
-  private adapt(took: number, interval: number): void {
-    const share = took / Math.max(interval, 0.01)
-    if (share > SWEEP_SHARE) this.stretch = Math.min(16, (this.stretch * share * 1.1) / SWEEP_SHARE)
-    else if (share < SWEEP_SHARE / 4) this.stretch = Math.max(1, this.stretch * 0.75)
-    // While regions are pinned by few survivors, what is used says little about what lives: keep the budget small.
-    const wish = Math.max(this.minBudget, this.findSparse ? 0 : 2 * this.heap.used) * this.stretch
-    this.budget = Math.max(this.minBudget, Math.min(wish, (this.heap.memory.limit - this.heap.used) * 0.6))
   }
 
   private findEngine(): Engine | null {
@@ -331,6 +393,7 @@ export class Collector {
     return {
       used: this.heap.used,
       reserved: this.heap.reserved,
+      linear: this.heap.memory.size,
       peak: this.peak,
       blocks: this.refs.length,
       regions: this.regions.length,
@@ -340,6 +403,7 @@ export class Collector {
       swept: this.swept,
       moved: this.moved,
       recycled: this.recycled,
+      escaped: this.escaped,
     }
   }
 }
@@ -357,7 +421,7 @@ function syncEngine(): Engine | null {
     const script = new vm.Script('0')
     const context = vm.createContext({}, { microtaskMode: 'afterEvaluate' })
     const clearKept = (): void => void script.runInContext(context)
-    return typeof gc === 'function' ? { gc: () => gc(), clearKept } : null
+    return typeof gc === 'function' ? { gc: () => gc(), clearKept, heapUsed: () => v8.getHeapStatistics().used_heap_size } : null
   } catch {
     return null
   }

@@ -16,7 +16,9 @@ class Memory implements LinearMemory {
   f32!: Float32Array
   f64!: Float64Array
   readonly scratch: number = PAGE - SCRATCH_BYTES
-  readonly limit: number
+  /** Bytes that may exist at most. */
+  limit: number
+  private readonly reserved: number
   /** Bytes that exist now. */
   size: number
 
@@ -24,6 +26,7 @@ class Memory implements LinearMemory {
     const made = reserve()
     this.memory = made.memory
     this.limit = made.limit
+    this.reserved = made.limit
     this.buffer = made.memory === undefined ? new ArrayBuffer(PAGE) : made.memory.buffer
     this.size = this.buffer.byteLength
     this.refresh()
@@ -50,6 +53,11 @@ class Memory implements LinearMemory {
     this.size = this.buffer.byteLength
     this.refresh()
     return true
+  }
+
+  /** Lets the memory grow to `bytes` at most, or to all that was reserved. */
+  restrict(bytes: number): void {
+    this.limit = Math.min(bytes, this.reserved)
   }
 
   private refresh(): void {

@@ -27,7 +27,7 @@ export function allocate(bytes: number): Storage {
 
 /** A storage that no scope releases: parameters, gradients, optimizer state. May sweep. */
 export function allocatePersistent(bytes: number): Storage {
-  return collector().adopt(collector().block(bytes))
+  return collector().persistent(bytes)
 }
 
 export class Scope {
@@ -80,7 +80,7 @@ export class Scope {
     else this.recycle(keep)
   }
 
-  /** Everything goes to the collector, or to the outer scope, whose end decides. */
+  /** Everything goes to the collector. */
   private handOver(): void {
     const c = collector()
     for (const storage of this.storages) {
@@ -117,27 +117,45 @@ export class Scope {
   }
 }
 
-/** Figures of the allocator; see `MemoryStats`. */
+/**
+ * Figures of the allocator; see `MemoryStats`.
+ * @example
+ * const { used, recycled, escaped } = memoryStats()
+ * console.log(`${used} bytes live, ${recycled / (recycled + escaped)} of the gradients recycled`)
+ */
 export function memoryStats(): MemoryStats {
   return collector().stats()
 }
 
 /** Settings of the allocator. */
 export interface MemoryOptions {
-  /** Bytes that may be allocated before the collector is asked; at least 1 MiB. Default 256 MiB. */
+  /**
+   * Bytes that may be allocated before the collector is asked; at least 1 MiB, default 256 MiB. Twice what lives if that is
+   * more, and up to eight times that while collecting would take more than 4 % of the time.
+   */
   readonly budget?: number
-  /** Debugging: sweep at every allocation and fill freed blocks with NaNs, so that any use after release shows. */
+  /** Bytes that tensors may take at most; at least 1 MiB, at most (and by default) what could be reserved, 4 GiB where possible. */
+  readonly limit?: number
+  /**
+   * Debugging: at every allocation, sweep and give each tensor another address; fill freed blocks with NaNs, so that any
+   * use after release, and any address read too early, shows.
+   */
   readonly stress?: boolean
 }
 
-/** Changes settings of the allocator. Errors: ArgumentError for a budget under 1 MiB. */
+/**
+ * Changes settings of the allocator. Errors: ArgumentError for a budget or a limit under 1 MiB.
+ * @example
+ * configureMemory({ budget: 64 * 2 ** 20, limit: 2 ** 30 })
+ */
 export function configureMemory(options: MemoryOptions): void {
   const c = collector()
-  if (options.budget !== undefined) {
-    if (!(options.budget >= 1048576))
-      throw new ArgumentError(`configureMemory: budget must be at least 1048576 bytes, got ${options.budget}`)
-    c.setBudget(options.budget)
+  for (const [name, bytes] of [['budget', options.budget] as const, ['limit', options.limit] as const]) {
+    if (bytes !== undefined && !(bytes >= 1048576))
+      throw new ArgumentError(`configureMemory: ${name} must be at least 1048576 bytes, got ${bytes}`)
   }
+  if (options.budget !== undefined) c.setBudget(options.budget)
+  if (options.limit !== undefined) c.heap.memory.restrict(options.limit)
   if (options.stress !== undefined) {
     c.stress = options.stress
     c.heap.poison = options.stress

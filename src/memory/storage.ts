@@ -13,8 +13,6 @@ export interface Region {
   end: number
   /** The storages in it, known only while sparse survivors are looked for. */
   members: WeakRef<Storage>[] | null
-  /** Accounts for the region's bytes with collectors that can't be called (see `Collector`). */
-  ballast: ArrayBuffer | null
 }
 
 /** Who recycles a storage at once when its last use is over: a backward pass. */
