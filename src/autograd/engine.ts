@@ -180,7 +180,7 @@ export class Task {
     let g = first
     if (node.hooks !== null) g = preHooks(node, g, gs)
     for (let i = 0; i < edges.length; i++) out[i] = null
-    if (g !== null || gs?.some((x) => x !== null)) node.run(g, gs, this)
+    if (g !== null || gs?.some((x) => x !== null) || node.runsOnNothing) node.run(g, gs, this)
     if (!this.keepGraph) node.release()
     if (node.hooks !== null) postHooks(node, out, gs ?? [g])
     for (let i = 0; i < edges.length; i++) {

@@ -292,6 +292,11 @@ export abstract class Node {
     return whole.dt === dt ? whole : whole.to(dt.name)
   }
 
+  /** Must `run` be called even if no gradient arrives? Users' Functions are. */
+  get runsOnNothing(): boolean {
+    return false
+  }
+
   /** How many outputs. */
   get outputs(): number {
     return this.metas === null ? 1 : this.metas.length

@@ -89,12 +89,25 @@ function ambiguous(mode: string): string {
   )
 }
 
+function overridden(): string {
+  return (
+    'This view was created inside a custom Function (or because an input was returned as-is) and the autograd logic to handle view+inplace would override ' +
+    'the custom backward associated with the custom Function, leading to incorrect gradients. This behavior is forbidden. You can fix this by cloning the ' +
+    'output of the custom Function.'
+  )
+}
+
 function staleView(t: TensorCore): InPlaceError {
   const creation = t.viewMeta!.creation
   if (creation === 'noGrad' || creation === 'inference') {
     const [long, short] = TAIL[creation]
     return new InPlaceError(
       `A view was created in ${long} and its base or another view of its base has been modified inplace with grad mode enabled. ${ambiguous(short)}`,
+    )
+  }
+  if (creation === 'function') {
+    return new InPlaceError(
+      `Output ${t.outputNr} of ${t.node?.name() ?? 'a custom Function'} is a view and its base or another view of its base has been modified inplace. ${overridden()}`,
     )
   }
   return new InPlaceError(
@@ -121,13 +134,13 @@ function refuseInPlace(op: string, t: TensorCore, willRecord: boolean): void {
   }
   refresh(t)
   const { base, creation } = t.viewMeta
-  if (base.rg && base.node === null) {
+  if (creation === 'default' || !(willRecord || t.rg || base.rg)) {
+    if (!base.rg || base.node !== null) return
     throw new InPlaceError(
       `a view of a leaf Variable that requires grad is being used in an in-place operation. ${op} would change the leaf behind the graph's back; run it inside noGrad(() => …)`,
       { op },
     )
   }
-  if (creation === 'default' || !(willRecord || t.rg || base.rg)) return
   const maker = t.node?.name() ?? 'its function'
   if (creation === 'noGrad' || creation === 'inference') {
     const [long, short] = TAIL[creation]
@@ -142,12 +155,7 @@ function refuseInPlace(op: string, t: TensorCore, willRecord: boolean): void {
       { op },
     )
   }
-  throw new InPlaceError(
-    `Output ${t.outputNr} of ${maker} is a view and is being modified inplace. This view was created inside a custom Function (or because an input was returned as-is) ` +
-      'and the autograd logic to handle view+inplace would override the custom backward associated with the custom Function, leading to incorrect gradients. ' +
-      'This behavior is forbidden. You can fix this by cloning the output of the custom Function.',
-    { op },
-  )
+  throw new InPlaceError(`Output ${t.outputNr} of ${maker} is a view and is being modified inplace. ${overridden()}`, { op })
 }
 
 /** Counts an in-place change. */
@@ -157,14 +165,14 @@ export function bump(t: TensorCore, op: string): void {
   vc.op = op
 }
 
-/** After an in-place operation recorded as `node` (whose first edge is the old history of `t`): the new history. */
-export function rebase(t: TensorCore, node: Node): void {
+/** After an in-place operation recorded as `node` (whose edge `slot` is the old history of `t`): the new history. */
+export function rebase(t: TensorCore, node: Node, slot = 0): void {
   if (t.viewMeta === null) {
     reattach(t, node)
     return
   }
   const { base } = t.viewMeta
-  const slices = new CopySlices(base, t.layout, node)
+  const slices = new CopySlices(base, t.layout, node, slot)
   reattach(base, slices)
   const window = new WindowNode(base, t.layout)
   reattach(t, window)
@@ -229,19 +237,21 @@ export class CopySlices extends Node {
   private readonly base: Layout
   private readonly view: Layout
   private readonly inner: Node
+  private readonly place: number
 
-  constructor(base: TensorCore, view: Layout, inner: Node) {
+  constructor(base: TensorCore, view: Layout, inner: Node, slot: number) {
     super(
-      [edgeOf(base, null), ...inner.edges.slice(1)],
-      [base.outputNr, ...inner.edges.slice(1).map((_, i) => inner.nrs?.[i + 1] ?? 0)],
+      inner.edges.with(slot, edgeOf(base, null)),
+      inner.edges.map((_, i) => (i === slot ? base.outputNr : (inner.nrs?.[i] ?? 0))),
       base.layout.shape,
       base.dt,
     )
     this.base = base.layout
     this.view = view
     this.inner = inner
+    this.place = slot
     // The operation's own slot for the view: its gradient is written into the window here.
-    if (this.edges[0] !== null) inner.edges[0] = this.edges[0]!
+    if (this.edges[slot] !== null) inner.edges[slot] = this.edges[slot]!
   }
 
   name(): string {
@@ -255,8 +265,8 @@ export class CopySlices extends Node {
       const whole = (g as Tensor).permute(order).contiguous()
       const part = whole.asStrided(shape, strides, offset)
       this.inner.run(part, null, task)
-      const made = task.out[0]
-      task.out[0] = whole.asStridedScatter((made ?? part.zerosLike()) as Tensor, shape, strides, offset).permute(inverse)
+      const made = task.out[this.place]
+      task.out[this.place] = whole.asStridedScatter((made ?? part.zerosLike()) as Tensor, shape, strides, offset).permute(inverse)
       return
     }
     const owner = task.area
@@ -267,10 +277,10 @@ export class CopySlices extends Node {
     const part = new TensorCore(whole.storage, target, whole.dt)
     const input = cloneContiguous(part, owner)
     this.inner.run(input, null, task)
-    const made = task.out[0]
+    const made = task.out[this.place]
     if (made === null || made === undefined) fillWith(part, 0)
     else copyInto(part, made)
-    task.out[0] = whole
+    task.out[this.place] = whole
     if (whole.storage.owner === task.area) whole.storage.uses--
   }
 

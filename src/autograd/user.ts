@@ -4,12 +4,14 @@ import type { Tensor } from '../fluent.ts'
 import { escape } from '../memory/area.ts'
 import { sameShape } from '../shape.ts'
 import { isTensor, type TensorCore } from '../tensor.ts'
+import { isPlainObject } from '../tree.ts'
 import { modes } from './modes.ts'
 import type { GradHook, Node } from './node.ts'
 
 function markEscaped(value: unknown): void {
   if (isTensor(value)) escape(value.storage)
   else if (Array.isArray(value)) value.forEach(markEscaped)
+  else if (isPlainObject(value)) Object.values(value).forEach(markEscaped)
 }
 
 // Note [Reentrant passes]
