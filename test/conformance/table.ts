@@ -85,6 +85,7 @@ export const table: Readonly<Record<string, readonly Entry[]>> = {
     ),
     on([[1, 2, 2, 2], [2, 1, 2, 2], [2]], (x, w, b) => F.convTranspose2d(x, w, b, { stride: 2, padding: 1, groups: 2, outputPadding: 1 })),
   ],
+  digamma: [on([[2, 3]], (x) => torch.digamma(x.square().add(0.5)))],
   dropout: [on([[2, 3]], (x) => F.dropout(x, { p: 0.4, ...seeded() }))],
   expandAs: [on([[3], [2, 3]], (x, y) => x.expandAs(y.detach()))],
   fmax: method('fmax'),
@@ -110,6 +111,7 @@ export const table: Readonly<Record<string, readonly Entry[]>> = {
     ),
   ],
   onesLike: [on([[2, 3]], (x) => x.onesLike())],
+  polygamma: [on([[2, 3]], (x) => torch.polygamma(1, x.square().add(0.5)))],
   scaledDotProductAttention: [
     on(
       [

@@ -1,6 +1,7 @@
-"""Runs PyTorch over the rows of samples.py and samples_nn.py and writes what it answers to fixtures/*.json.
+"""Runs PyTorch over the rows of samples*.py and writes what it answers to fixtures/*.json.
 
     python3 test/parity/generate.py            # needs torch 2.13 (CPU); the test suite itself needs no Python
+    python3 test/parity/generate.py special    # these families alone: other processors round some last digits differently
 
 One case a line. Weights of gradients are a formula (`weights`), so they are not stored.
 """
@@ -193,6 +194,8 @@ FUNCTIONS = {
 }
 for name in ('expand', 'reshape', 'view', 'repeat', 'unfold'):
     FUNCTIONS[name] = (f'Tensor.{name}', getattr(torch.Tensor, name))
+for name in ('xlog1py', 'entr'):
+    FUNCTIONS[name] = (f'torch.special.{name}', getattr(torch.special, name))
 # torch.nn.functional, whatever of the same name torch itself has.
 for name in ('gelu silu softplus leakyRelu elu hardtanh conv1d conv2d mseLoss huberLoss smoothL1Loss binaryCrossEntropy '
              'binaryCrossEntropyWithLogits').split():
@@ -424,9 +427,10 @@ def promotion():
 def main():
     sys.path.insert(0, str(HERE))
     import samples
+    import samples_more
     import samples_nn
     for declare in (samples.unary, samples.binary, samples.reduction, samples_nn.linear_algebra, samples_nn.joining, samples_nn.views,
-                    samples_nn.network, samples_nn.losses, samples.mutation):
+                    samples_nn.network, samples_nn.losses, samples.mutation, samples_more.special):
         declare()
     files, counts, wrong = {}, {}, []
     for group, row in rows:
@@ -441,18 +445,22 @@ def main():
         sys.exit('\n'.join(wrong))
     directory = HERE / 'fixtures'
     directory.mkdir(exist_ok=True)
-    for old in directory.glob('*.json'):
-        old.unlink()
+    wanted = sys.argv[1:] or [*files, 'promotion']
+    if not sys.argv[1:]:
+        for old in directory.glob('*.json'):
+            old.unlink()
     total = 0
     for group, cases in files.items():
         text = f'{{"torch":"{torch.__version__}","cases":[\n' + ',\n'.join(cases) + '\n]}\n'
         json.loads(text)
-        (directory / f'{group}.json').write_text(text)
+        if group in wanted:
+            (directory / f'{group}.json').write_text(text)
         total += len(text)
         print(f'{group:12} {len(cases):5} cases {len(text) / 1024:8.1f} KiB')
     text = promotion()
     json.loads(text)
-    (directory / 'promotion.json').write_text(text)
+    if 'promotion' in wanted:
+        (directory / 'promotion.json').write_text(text)
     total += len(text)
     print(f'{len(rows)} cases of {len(counts)} ops, {total / 1024:.0f} KiB')
     assert total < LIMIT, 'fixtures grew beyond what is worth committing'
