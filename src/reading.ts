@@ -1,5 +1,5 @@
 /** Ways out of a tensor: numbers, nested arrays, typed arrays, shared numpy-style arrays, text. */
-import ndarray, { type NdArray } from 'ndarray'
+import type { NdArray } from 'ndarray'
 import { modes } from './autograd/modes.ts'
 import { needs } from './autograd/record.ts'
 import { arrayType, type TypedArray } from './dtype.ts'
@@ -7,6 +7,7 @@ import { ArgumentError, AutogradError, ShapeError, show, UnsupportedError } from
 import type { Tensor } from './fluent.ts'
 import { collector } from './memory/collector.ts'
 import { EXTERNAL } from './memory/storage.ts'
+import { View } from './ndarray.ts'
 import { formatTensor } from './print.ts'
 import { dataView, readAll, type TensorCore } from './tensor.ts'
 
@@ -67,7 +68,7 @@ function numpy(x: Tensor): NdArray<TypedArray> {
     throw new AutogradError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.", { op: 'numpy' })
   const t = plain(x, 'numpy')
   moveOut(t)
-  return ndarray(t.storage.external!, [...t.layout.shape], [...t.layout.strides], t.layout.offset)
+  return new View(t.storage.external!, [...t.layout.shape], [...t.layout.strides], t.layout.offset)
 }
 
 /** Moves a storage, with every view of it, to a typed array of its own on the JS heap. */

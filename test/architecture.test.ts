@@ -23,7 +23,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['execute'],
   ['backend/choose'],
   ['autograd/*'],
-  ['reading'],
+  ['reading', 'ndarray'],
   ['op', 'op/*'],
   ['ops/*'],
   ['fluent', 'overrides', 'linalg/*', 'special/*', 'fft/*'],
