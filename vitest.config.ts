@@ -4,7 +4,7 @@ import { configDefaults, defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: [...configDefaults.exclude, 'test/heavy/**'],
+    exclude: [...configDefaults.exclude, 'test/heavy/**', 'test/browser/**'],
     // A process of its own per file: tests of memory pressure and of V8 flags must not meet each other.
     pool: 'forks',
     maxWorkers: 2,

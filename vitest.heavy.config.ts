@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
-    include: ['test/heavy/**/*.test.ts'],
+    include: ['test/heavy/**/*.test.ts', 'test/browser/**/*.test.ts'],
     passWithNoTests: true,
     pool: 'forks',
     maxWorkers: 1,
