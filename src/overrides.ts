@@ -1,7 +1,7 @@
 /** Methods whose type depends on their arguments: they take precedence over the types derived from the functions. */
 import type { Tensor } from './fluent.ts'
+import type { ValuesAndIndices } from './ops/chosen.ts'
 import type { DimOptions } from './ops/dims.ts'
-import type { ValuesAndIndices } from './ops/extrema.ts'
 import type { NonzeroOptions } from './ops/selection.ts'
 
 /** Full reduction; values and positions along a dim; or the elementwise extremum with another tensor. */

@@ -8,6 +8,7 @@ import { type GeneralOp, general, OUT, vjp } from '../op/general.ts'
 import { numel, reducedShape, wrapDim } from '../shape.ts'
 import { address, empty, expectTensor, isTensor, TensorCore } from '../tensor.ts'
 import { maximum, minimum } from './bounds.ts'
+import { type Chosen, placeBack, shareTies, type ValuesAndIndices } from './chosen.ts'
 import { type DimArgument, type DimOptions, type Reduced, reduced, reducedBatch, unreduce } from './dims.ts'
 
 function refuseEmpty(x: Tensor, dims: readonly number[], op: string): void {
@@ -19,20 +20,14 @@ function refuseEmpty(x: Tensor, dims: readonly number[], op: string): void {
   }
 }
 
-/** Elements equal to the extremum share the gradient evenly. `nan`: a NaN counts as equal to a NaN; otherwise none is. */
 function extremum(kind: 'max' | 'min', node: string, nan: boolean): GeneralOp<Reduced> {
   const op: GeneralOp<Reduced> = general(kind, {
     node,
     forward: (x, p, owner) => reduce(kind, x[0]!, p.dims, p.keepdim, owner),
     vjp: [
       vjp([0, OUT], (g, c) => {
-        const x = c.in(0)
-        const y = unreduce(c.out(), c.shapeOf(0), c.p)
-        const equal = x.eq(y)
-        const mask = (nan ? equal.logicalOr(x.ne(x).logicalAnd(y.ne(y))) : equal).detach()
-        const ties = mask.to(x.dtype).sum({ dim: c.p.dims, keepdim: true })
-        // Without a tie (a NaN that equals nothing) this is 0/0.
-        return unreduce(g, c.shapeOf(0), c.p).where(mask, 0).div(ties)
+        const shape = c.shapeOf(0)
+        return shareTies(unreduce(g, shape, c.p), c.in(0), unreduce(c.out(), shape, c.p), c.p.dims, nan)
       }),
     ],
     batch: (b) => {
@@ -63,9 +58,7 @@ export function amin(x: Tensor, dim?: DimArgument, options?: DimOptions): Tensor
   return aminOp.one([x], p)
 }
 
-interface Along {
-  dim: number
-  keepdim: boolean
+interface Along extends Chosen {
   kind: 'max' | 'min'
 }
 
@@ -93,26 +86,8 @@ const alongOp: GeneralOp<Along> = /* @__PURE__ */ general('extremumAlong', {
     }
     return [values, indices]
   },
-  vjp: [
-    vjp([OUT - 1], (_g, c, gs) => {
-      const g = gs[0]
-      if (g === null || g === undefined) return null
-      const { dim, keepdim } = c.p
-      const shape = c.shapeOf(0)
-      if (shape.length === 0) return g
-      const index = c.out(1)
-      const zeros = g.sum().zerosLike().expand(shape)
-      return keepdim ? zeros.scatter(dim, index, g) : zeros.scatter(dim, index.unsqueeze(dim), g.unsqueeze(dim))
-    }),
-  ],
+  vjp: [vjp([OUT - 1], (_g, c, gs) => (gs[0] ? placeBack(gs[0], c.out(1), c.shapeOf(0), c.p) : null))],
 })
-
-/** The result of `max` and `min` along a dim. */
-export interface ValuesAndIndices {
-  readonly values: Tensor
-  /** int32 */
-  readonly indices: Tensor
-}
 
 function along(
   kind: 'max' | 'min',

@@ -188,6 +188,8 @@ FUNCTIONS = {
     'l1Loss': ('F.l1_loss', F.l1_loss),
     'maxPool2d': ('F.max_pool2d', F.max_pool2d),
     'avgPool2d': ('F.avg_pool2d', F.avg_pool2d),
+    'varMean': ('torch.var_mean', lambda x, dim=None, correction=1, keepdim=False: torch.var_mean(x, dim, correction=correction, keepdim=keepdim)),
+    'stdMean': ('torch.std_mean', lambda x, dim=None, correction=1, keepdim=False: torch.std_mean(x, dim, correction=correction, keepdim=keepdim)),
     'norm': ('torch.norm', lambda x, p='fro', dim=None, keepdim=False: torch.norm(x, 2 if p == 'fro' else p, dim, keepdim)),
     'std': ('torch.std', lambda x, dim=None, correction=1, keepdim=False: torch.std(x, dim, correction=correction, keepdim=keepdim)),
     'var': ('torch.var', lambda x, dim=None, correction=1, keepdim=False: torch.var(x, dim, correction=correction, keepdim=keepdim)),
@@ -276,7 +278,7 @@ def outputs(result):
     if hasattr(result, '_fields'):
         return 'named', list(result), list(result._fields)
     if hasattr(type(result), 'n_fields'):
-        return 'named', list(result), ['values', 'indices']
+        return 'named', list(result), [camel(n) for n in type(result).__match_args__]
     return 'array', list(result), None
 
 
@@ -430,7 +432,8 @@ def main():
     import samples_more
     import samples_nn
     for declare in (samples.unary, samples.binary, samples.reduction, samples_nn.linear_algebra, samples_nn.joining, samples_nn.views,
-                    samples_nn.network, samples_nn.losses, samples.mutation, samples_more.special):
+                    samples_nn.network, samples_nn.losses, samples.mutation, samples_more.special,
+                    samples_more.ordering, samples_more.statistics):
         declare()
     files, counts, wrong = {}, {}, []
     for group, row in rows:
