@@ -5,6 +5,9 @@
 import type { DType } from '../dtype.ts'
 import type { Program } from './scalar.ts'
 
+/** The dtypes of real numbers. */
+export type FloatType = 'float32' | 'float64'
+
 /**
  * The bytes all tensors live in. `buffer` changes when the memory grows: use the views through this object each time.
  * Element i of a typed array of width w at address p is `view[p / w + i]`; addresses are unsigned.
@@ -143,6 +146,132 @@ export type WindowKernel = (
   image: number,
   columns: number,
 ) => void
+
+/**
+ * Softmax, or its logarithm, along the middle axis of contiguous [outer, n, inner] float arrays: `(outer, n, inner, in, out)`.
+ * Input and output don't overlap, here and below.
+ */
+export type SoftmaxOp = 'softmax' | 'logSoftmax'
+export type SoftmaxKernel = (outer: number, n: number, inner: number, input: number, output: number) => void
+
+/** The gradient, from those of the result and the result itself: y·(g − Σ g·y), or g − eʸ·Σ g. */
+export type SoftmaxBackwardKernel = (outer: number, n: number, inner: number, g: number, y: number, output: number) => void
+
+/**
+ * −w[t]·input[o, t, i] for the class numbers t = target[o, i] (int32) of a contiguous [outer, n, inner] float array. With
+ * `stats` (two arrays of [outer, inner], written here: the maximum and ln Σ e^(x − maximum) along the middle axis) the input is
+ * scores, and their log-softmax is meant. Targets equal to `ignore` count with weight 0. `weight` is 0 or an array of [n].
+ * `each` is 0 or receives [outer, inner] losses; `result` receives their sum (or, if `mean`, that over the sum of weights) and
+ * the sum of weights. Returns 0, or 1 + the place of the first target that is no class.
+ */
+export type CrossEntropyKernel = (
+  outer: number,
+  n: number,
+  inner: number,
+  input: number,
+  stats: number,
+  target: number,
+  weight: number,
+  ignore: number,
+  each: number,
+  result: number,
+  mean: number,
+) => number
+
+/**
+ * The gradient of the input: c·(softmax − 1ₜ), or −c·1ₜ without `stats`, where c = w[t]·g/total for the gradients g at `gStep`
+ * bytes from each other (0: one for all). `total` is 0 or the address of what a mean divides by. `work` has room for [outer, inner].
+ */
+export type CrossEntropyBackwardKernel = (
+  outer: number,
+  n: number,
+  inner: number,
+  input: number,
+  stats: number,
+  target: number,
+  weight: number,
+  ignore: number,
+  g: number,
+  gStep: number,
+  total: number,
+  work: number,
+  output: number,
+) => void
+
+/**
+ * Each row of a contiguous [rows, n] float array by its mean and rstd = 1/√(variance + eps), which are written to arrays of
+ * [rows]: (x − mean)·rstd·weight + bias. `weight` and `bias` are 0 or arrays of [n].
+ */
+export type LayerNormKernel = (
+  rows: number,
+  n: number,
+  input: number,
+  weight: number,
+  bias: number,
+  eps: number,
+  output: number,
+  mean: number,
+  rstd: number,
+) => void
+
+/** The gradients of input (`dx`, or 0), weight and bias (`dw` and `db` of [n], or both 0). `work` has room for [2, n]. */
+export type LayerNormBackwardKernel = (
+  rows: number,
+  n: number,
+  g: number,
+  input: number,
+  mean: number,
+  rstd: number,
+  weight: number,
+  dx: number,
+  dw: number,
+  db: number,
+  work: number,
+) => void
+
+/**
+ * Each channel of a contiguous [outer, channels, inner] float array by statistics in arrays of [channels]: mean, variance and
+ * rstd are computed over the `count` = outer·inner elements and written, or, if `given`, mean and rstd are read.
+ */
+export type BatchNormKernel = (
+  outer: number,
+  channels: number,
+  inner: number,
+  input: number,
+  output: number,
+  weight: number,
+  bias: number,
+  mean: number,
+  variance: number,
+  rstd: number,
+  count: number,
+  eps: number,
+  given: number,
+) => void
+
+/** The gradients of input, weight and bias. `share` is 1/count, or 0 where the statistics were given. */
+export type BatchNormBackwardKernel = (
+  outer: number,
+  channels: number,
+  inner: number,
+  g: number,
+  input: number,
+  dx: number,
+  weight: number,
+  mean: number,
+  rstd: number,
+  dw: number,
+  db: number,
+  share: number,
+) => void
+
+/**
+ * The sum of a program's only output over contiguous operands, divided by `divisor`: `(n, out, in…, scalar…, divisor)`. One
+ * element is written. All operands are of the type the program computes in, a float.
+ */
+export type FoldKernel = (n: number, ...operands: number[]) => void
+/** Makes them, one for each program and set of `fixed` inputs (bits as in `Backend.flat`). */
+export type Folds = (program: Program, fixed: number) => FoldKernel
 
 /**
  * A job that not every program has: how each backend makes its kernel. An operation passes its job to `Backend.job`, so

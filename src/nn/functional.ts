@@ -1,6 +1,7 @@
 /** `nn.functional`: layers as plain functions. */
 export { relu, sigmoid } from '../ops/activation.ts'
 export { pad } from '../ops/arranging.ts'
+export { type CrossEntropyOptions, crossEntropy, type NLLOptions, nllLoss } from '../ops/classification.ts'
 export {
   type ConvolutionOptions,
   type ConvolutionTransposeOptions,
@@ -14,16 +15,19 @@ export { type EmbeddingOptions, embedding } from '../ops/embedding.ts'
 export { elu, gelu, hardtanh, leakyRelu, logSigmoid, silu, softplus } from '../ops/functional.ts'
 export { linear } from '../ops/linear.ts'
 export {
+  type BinaryCrossEntropyOptions,
+  type BinaryCrossEntropyWithLogitsOptions,
+  binaryCrossEntropy,
   binaryCrossEntropyWithLogits,
-  type CrossEntropyOptions,
-  crossEntropy,
   huberLoss,
+  type KLDivOptions,
+  klDiv,
   type LossOptions,
   l1Loss,
   mseLoss,
-  nllLoss,
   type Reduction,
   smoothL1Loss,
+  softMarginLoss,
 } from '../ops/loss.ts'
 export { batchNorm, layerNorm } from '../ops/normalization.ts'
 export {

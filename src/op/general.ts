@@ -61,7 +61,7 @@ export interface GeneralRecord<P> {
   /** The results, without recording. Allocate first, then read addresses. */
   forward(x: readonly TensorCore[], p: P, owner: Owner | null): TensorCore | TensorCore[]
   /** One rule per input (null: no gradient), or a function from the input's index; absent: not differentiable. */
-  readonly vjp?: readonly (VjpRule<P> | null)[] | ((i: number) => VjpRule<P>)
+  readonly vjp?: readonly (VjpRule<P> | null)[] | ((i: number) => VjpRule<P> | null)
   /**
    * Forward mode: 'linear' in all differentiable inputs together, 'multilinear' in each, or a rule of its own.
    * Absent: derived from the gradient rules.

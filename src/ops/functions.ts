@@ -1,4 +1,5 @@
 /** Operations that are functions only: their first argument is not the tensor they belong to. */
+export * from './classification.ts'
 export * from './convolution.ts'
 export * from './dropout.ts'
 export * from './einsum.ts'
@@ -11,6 +12,7 @@ export * from './normalization.ts'
 export * from './pooling.ts'
 export * from './range.ts'
 export * from './running.ts'
+export * from './similarity.ts'
 export * from './sorting.ts'
 export * from './special.ts'
 export * from './statistics.ts'

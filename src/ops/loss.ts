@@ -1,207 +1,311 @@
-/** Losses. */
-
-import { noGrad } from '../autograd/modes.ts'
-import { ArgumentError, DTypeError, IndexError, ShapeError, show } from '../errors.ts'
+/** Losses that compare element by element. */
+import type { Arith } from '../backend/scalar.ts'
+import { ArgumentError } from '../errors.ts'
+import { reduce } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { ElementwiseOp } from '../op/elementwise.ts'
-import { sameShape } from '../shape.ts'
-import { dataView, expectTensor, readAll } from '../tensor.ts'
+import { type FoldedOp, type FoldedRecord, folded, type Reduction } from '../op/folded.ts'
+import { expectTensor, readAll, type TensorCore } from '../tensor.ts'
+import { warn } from '../warnings.ts'
+import { broadcastPair, type LossOptions, reduced, reductionOf, samePair } from './lossOptions.ts'
 
-/** How a loss over elements becomes the result. */
-export type Reduction = 'mean' | 'sum' | 'none'
-/** Options of most losses. */
-export interface LossOptions {
-  /** Default 'mean'. */
-  readonly reduction?: Reduction
-}
+export type { Reduction } from '../op/folded.ts'
+export type { LossOptions } from './lossOptions.ts'
 
-function reduceLoss(op: string, loss: Tensor, reduction: Reduction = 'mean'): Tensor {
-  if (reduction === 'mean') return loss.mean()
-  if (reduction === 'sum') return loss.sum()
-  if (reduction === 'none') return loss
-  throw new ArgumentError(`${op}: ${String(reduction)} is not a valid value for reduction: expected 'mean', 'sum' or 'none'`, { op })
-}
-
-function pair(op: string, input: Tensor, target: Tensor): void {
-  expectTensor(op, input, 'the input')
-  expectTensor(op, target, 'the target')
-  if (!sameShape(input.shape, target.shape))
-    throw new ShapeError(
-      `${op}: input ${show(input.shape)} and target ${show(target.shape)} must have the same shape; broadcast one explicitly with expand`,
-      { op, shapes: [input.shape, target.shape] },
-    )
-}
-
-const squaredError = /* @__PURE__ */ new ElementwiseOp('mseLoss', 2, {
+const mseOp: FoldedOp = /* @__PURE__ */ folded('mseLoss', {
   node: 'MseLossBackward0',
-  value: (a, b) => a!.sub(b!).mul(a!.sub(b!)),
-  vjp: [(g, { a, b }) => g.mul(a.sub(b).mul(2)), (g, { a, b }) => g.mul(a.sub(b).mul(-2))],
+  inputs: 2,
+  value: ([a, b]) => a!.sub(b!).mul(a!.sub(b!)),
+  vjp: [(g, [a, b]) => g.mul(a!.sub(b!).mul(2)), (g, [a, b]) => g.mul(b!.sub(a!).mul(2))],
 })
 
-/** (input − target)². @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.mse_loss.html */
+/**
+ * (input − target)², for shapes that broadcast together (with a warning if they differ).
+ * Errors: ShapeError, ArgumentError for an unknown reduction.
+ * @example
+ * mseLoss(tensor([1, 2]), tensor([0, 4])) // tensor(2.5000)
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.mse_loss.html
+ */
 export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  pair('mseLoss', input, target)
-  return reduceLoss('mseLoss', squaredError.call2(input, target, null) as Tensor, options.reduction)
-}
-
-/** |input − target|. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.l1_loss.html */
-export function l1Loss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  pair('l1Loss', input, target)
-  return reduceLoss('l1Loss', input.sub(target).abs(), options.reduction)
-}
-
-const huberOp = /* @__PURE__ */ new ElementwiseOp('huberLoss', 2, {
-  node: 'HuberLossBackward0',
-  scalars: 2,
-  value: (a, b, delta, half) => {
-    const d = a!.sub(b!).abs()
-    return d.mul(d).mul(0.5).where(d.le(delta!), d.mul(delta!).sub(half!))
-  },
-  vjp: [
-    (g, { a, b, s }) => g.mul(a.sub(b).where(a.sub(b).abs().le(s[0]!), a.sub(b).sign().mul(s[0]!))),
-    (g, { a, b, s }) => g.mul(b.sub(a).where(a.sub(b).abs().le(s[0]!), b.sub(a).sign().mul(s[0]!))),
-  ],
-})
-
-/** Squared (halved) up to delta, linear beyond. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.huber_loss.html */
-export function huberLoss(input: Tensor, target: Tensor, options: LossOptions & { readonly delta?: number } = {}): Tensor {
-  pair('huberLoss', input, target)
-  const delta = options.delta ?? 1
-  if (!(delta > 0)) throw new ArgumentError(`huberLoss: delta must be positive, got ${delta}`, { op: 'huberLoss' })
-  return reduceLoss('huberLoss', huberOp.call2(input, target, [delta, 0.5 * delta * delta]) as Tensor, options.reduction)
-}
-
-/** Huber's loss over beta: quadratic below beta with slope 1 beyond. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.smooth_l1_loss.html */
-export function smoothL1Loss(input: Tensor, target: Tensor, options: LossOptions & { readonly beta?: number } = {}): Tensor {
-  const beta = options.beta ?? 1
-  if (beta === 0) return l1Loss(input, target, options)
-  return huberLoss(input, target, { ...options, delta: beta }).div(beta)
-}
-
-const bceOp = /* @__PURE__ */ new ElementwiseOp('binaryCrossEntropyWithLogits', 2, {
-  node: 'BinaryCrossEntropyWithLogitsBackward0',
-  // max(x, 0) − x·t + ln(1 + e^−|x|): no overflow on either side.
-  value: (x, t) => x!.maximum(0).sub(x!.mul(t!)).add(x!.abs().neg().exp().log1p()),
-  vjp: [(g, { a, b }) => g.mul(a.sigmoid().sub(b)), (g, { a }) => g.mul(a.neg())],
-})
-
-/** Cross-entropy of σ(input) against targets in [0, 1]. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.binary_cross_entropy_with_logits.html */
-export function binaryCrossEntropyWithLogits(
-  input: Tensor,
-  target: Tensor,
-  options: LossOptions & { readonly weight?: Tensor | null; readonly posWeight?: Tensor | null } = {},
-): Tensor {
-  pair('binaryCrossEntropyWithLogits', input, target)
-  let loss: Tensor
-  if (options.posWeight) {
-    const factor = options.posWeight.sub(1).mul(target).add(1)
-    const soft = input
-      .abs()
-      .neg()
-      .exp()
-      .log1p()
-      .add(input.neg().maximum(input.mul(0)))
-    loss = target.neg().add(1).mul(input).add(factor.mul(soft))
-  } else loss = bceOp.call2(input, target, null) as Tensor
-  return reduceLoss('binaryCrossEntropyWithLogits', options.weight ? loss.mul(options.weight) : loss, options.reduction)
-}
-
-/** The picked class of each row, negated: input [N, C] or [N, C, d…] log-probabilities, target class numbers. */
-export function nllLoss(
-  input: Tensor,
-  target: Tensor,
-  options: LossOptions & { readonly weight?: Tensor | null; readonly ignoreIndex?: number } = {},
-): Tensor {
-  expectTensor('nllLoss', input, 'the input')
-  expectTensor('nllLoss', target, 'the target')
-  const { weight, ignoreIndex = -100, reduction = 'mean' } = options
-  const single = input.layout.rank === 1
-  const logs = single ? input.unsqueeze(0) : input
-  const labels = single ? target.reshape([1]) : target
-  if (labels.dt.category !== 1)
-    throw new DTypeError(`nllLoss: expected class numbers of dtype int32 for the target, got ${target.dtype}`, {
-      op: 'nllLoss',
-      dtypes: [target.dtype],
-    })
-  const expected = [logs.shape[0]!, ...logs.shape.slice(2)]
-  if (!sameShape(labels.shape, expected))
-    throw new ShapeError(
-      `nllLoss: Expected target size ${show(expected)}, got ${show(labels.shape)} for an input of size ${show(input.shape)}`,
-      { op: 'nllLoss', shapes: [input.shape, target.shape] },
-    )
-  const classes = logs.shape[1]!
-  const values = readAll(labels)
-  let ignored = false
-  for (const v of values) {
-    if (v === ignoreIndex) ignored = true
-    else if (v < 0 || v >= classes) throw new IndexError(`Target ${v} is out of bounds.`, { op: 'nllLoss' })
-  }
-  const index = noGrad(() => labels.to('int32').clone())
-  if (ignored) {
-    const view = dataView(index)
-    values.forEach((v, i) => {
-      if (v === ignoreIndex) view[index.layout.offset + i] = 0
-    })
-  }
-  let picked = logs.gather(1, index.unsqueeze(1)).squeeze(1).neg()
-  let share: Tensor | null = weight
-    ? weight
-        .detach()
-        .indexSelect(0, index.reshape([index.numel()]))
-        .reshape(index.shape)
-    : null
-  if (ignored) {
-    const live = labels.ne(ignoreIndex)
-    share = share === null ? live.to(input.dtype) : share.where(live, 0)
-    picked = picked.where(live, 0)
-  }
-  const loss = share === null ? picked : picked.mul(share)
-  if (reduction === 'mean') return share === null ? loss.mean() : loss.sum().div(share.sum())
-  return reduceLoss('nllLoss', single && reduction === 'none' ? loss.squeeze(0) : loss, reduction)
-}
-
-/** Options of `crossEntropy`. */
-export interface CrossEntropyOptions extends LossOptions {
-  readonly weight?: Tensor | null
-  readonly ignoreIndex?: number
-  /** Share of the uniform distribution mixed into the target. */
-  readonly labelSmoothing?: number
+  broadcastPair('mseLoss', input, target)
+  return mseOp.call([input, target], reductionOf('mseLoss', options))
 }
 
 /**
- * Cross-entropy of softmax(input) over dim 1 (dim 0 of a single example) against class numbers (int) or class probabilities (float).
- * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.cross_entropy.html
+ * |input − target|, for shapes that broadcast together (with a warning if they differ).
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.l1_loss.html
  */
-export function crossEntropy(input: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
-  expectTensor('crossEntropy', input, 'the input')
-  expectTensor('crossEntropy', target, 'the target')
-  const { weight, labelSmoothing = 0, reduction = 'mean' } = options
-  const dim = input.layout.rank === 1 ? 0 : 1
-  const logs = input.logSoftmax(dim)
-  const classes = input.shape[dim]!
-  const perClass = (w: Tensor): Tensor => w.reshape(input.shape.map((_, d) => (d === dim ? classes : 1)))
-  if (target.dt.floating) {
-    pair('crossEntropy', input, target)
-    const soft = labelSmoothing === 0 ? target : target.mul(1 - labelSmoothing).add(labelSmoothing / classes)
-    const loss = (weight ? logs.mul(perClass(weight)) : logs).mul(soft).sum(dim).neg()
-    return reduction === 'mean' ? loss.sum().div(input.numel() / classes) : reduceLoss('crossEntropy', loss, reduction)
+export function l1Loss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  broadcastPair('l1Loss', input, target)
+  return reduced(input.sub(target).abs(), reductionOf('l1Loss', options))
+}
+
+/** d within ±limit, else ±limit. */
+const limited = <V extends Arith<V>>(d: V, limit: V | number): V => d.where(d.abs().ge(limit).logicalNot(), d.sign().mul(limit))
+
+const huberOp: FoldedOp = /* @__PURE__ */ folded('huberLoss', {
+  node: 'HuberLossBackward0',
+  inputs: 2,
+  scalars: 1,
+  value: ([a, b], [delta]) => {
+    const d = a!.sub(b!).abs()
+    return d
+      .mul(d)
+      .mul(0.5)
+      .where(d.le(delta!), d.sub(delta!.mul(0.5)).mul(delta!))
+  },
+  vjp: [(g, [a, b], [delta]) => g.mul(limited(a!.sub(b!), delta!)), (g, [a, b], [delta]) => g.mul(limited(b!.sub(a!), delta!))],
+})
+
+/**
+ * (input − target)²/2 up to a distance of `delta`, linear beyond.
+ * Errors: ArgumentError for delta ≤ 0.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.huber_loss.html
+ */
+export function huberLoss(input: Tensor, target: Tensor, options: LossOptions & { readonly delta?: number } = {}): Tensor {
+  broadcastPair('huberLoss', input, target)
+  const { delta = 1 } = options
+  if (!(delta > 0))
+    throw new ArgumentError(`huber_loss does not support non-positive values for delta: huberLoss got ${delta}`, { op: 'huberLoss' })
+  return huberOp.call([input, target], reductionOf('huberLoss', options), [delta])
+}
+
+const smoothL1Op: FoldedOp = /* @__PURE__ */ folded('smoothL1Loss', {
+  node: 'SmoothL1LossBackward0',
+  inputs: 2,
+  scalars: 1,
+  value: ([a, b], [beta]) => {
+    const d = a!.sub(b!).abs()
+    return d
+      .mul(d)
+      .mul(0.5)
+      .div(beta!)
+      .where(d.lt(beta!), d.sub(beta!.mul(0.5)))
+  },
+  vjp: [
+    (g, [a, b], [beta]) => g.mul(limited(a!.sub(b!), beta!)).div(beta!),
+    (g, [a, b], [beta]) => g.mul(limited(b!.sub(a!), beta!)).div(beta!),
+  ],
+})
+
+/**
+ * Huber's loss over `beta`: slope ±1 beyond a distance of beta.
+ * Errors: ArgumentError for beta < 0.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.smooth_l1_loss.html
+ */
+export function smoothL1Loss(input: Tensor, target: Tensor, options: LossOptions & { readonly beta?: number } = {}): Tensor {
+  const { beta = 1 } = options
+  if (beta === 0) return l1Loss(input, target, options)
+  broadcastPair('smoothL1Loss', input, target)
+  if (!(beta > 0))
+    throw new ArgumentError(`smooth_l1_loss does not support negative values for beta: smoothL1Loss got ${beta}`, { op: 'smoothL1Loss' })
+  return smoothL1Op.call([input, target], reductionOf('smoothL1Loss', options), [beta])
+}
+
+/** ln(1 + eᶻ) without overflow. */
+const softplusOf = <V extends Arith<V>>(z: V): V => z.maximum(0).add(z.abs().neg().exp().log1p())
+
+const softMarginOp: FoldedOp = /* @__PURE__ */ folded('softMarginLoss', {
+  node: 'SoftMarginLossBackward0',
+  inputs: 2,
+  value: ([x, t]) => softplusOf(x!.mul(t!).neg()),
+  vjp: [(g, [x, t]) => g.mul(t!.neg().mul(x!.mul(t!).neg().sigmoid())), null],
+})
+
+/**
+ * ln(1 + e^(−target·input)) for targets ±1.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.soft_margin_loss.html
+ */
+export function softMarginLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  samePair('softMarginLoss', input, target)
+  return softMarginOp.call([input, target], reductionOf('softMarginLoss', options))
+}
+
+/** Options of `klDiv`. */
+export interface KLDivOptions {
+  /** 'mean' (default) divides by the number of elements, 'batchmean' by the size of dim 0, as the divergence is defined. */
+  readonly reduction?: Reduction | 'batchmean'
+  /** The target holds logarithms, too. */
+  readonly logTarget?: boolean
+}
+
+/**
+ * Kullback–Leibler divergence, target·(ln target − input), for an input of logarithms of probabilities; terms of target 0 are 0.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.kl_div.html
+ */
+export function klDiv(input: Tensor, target: Tensor, options: KLDivOptions = {}): Tensor {
+  expectTensor('klDiv', input, 'the input')
+  expectTensor('klDiv', target, 'the target')
+  const { reduction = 'mean', logTarget = false } = options
+  if (reduction === 'mean')
+    warn(
+      "klDiv: reduction: 'mean' divides the total loss by both the batch size and the support size. 'batchmean' divides only by the batch size, and aligns with the KL div math definition.",
+    )
+  const terms = logTarget ? target.exp().mul(target.sub(input)) : target.mul(target.log()).where(target.ne(0), 0).sub(target.mul(input))
+  if (reduction !== 'batchmean') return reduced(terms, reductionOf('klDiv', { reduction }))
+  return input.ndim === 0 ? terms.sum() : terms.sum().div(input.shape[0]!)
+}
+
+/** Options of `binaryCrossEntropy`. */
+export interface BinaryCrossEntropyOptions extends LossOptions {
+  /** A factor per element, broadcast to the input. */
+  readonly weight?: Tensor | null
+}
+
+/** Options of `binaryCrossEntropyWithLogits`. */
+export interface BinaryCrossEntropyWithLogitsOptions extends BinaryCrossEntropyOptions {
+  /** A factor of positive examples, broadcast to the input. */
+  readonly posWeight?: Tensor | null
+}
+
+const PROBABILITIES = 'all elements of input should be between 0 and 1'
+
+/** Refuses an input that isn't probabilities; NaN is none. */
+function checkProbabilities([x]: readonly TensorCore[]): void {
+  if (x!.layout.numel === 0) return
+  const dims = x!.layout.shape.map((_, d) => d)
+  const least = readAll(reduce('min', x!, dims, false, null))[0]!
+  const most = readAll(reduce('max', x!, dims, false, null))[0]!
+  if (least >= 0 && most <= 1) return
+  throw new ArgumentError(
+    `${PROBABILITIES}: binaryCrossEntropy got ${least >= 0 ? most : least}; for scores use binaryCrossEntropyWithLogits`,
+    { op: 'binaryCrossEntropy' },
+  )
+}
+
+const EPS = 1e-12
+/** The least product x·(1 − x): torch states it as a float32. */
+const LEAST: number = /* @__PURE__ */ Math.fround(EPS)
+const spread = <V extends Arith<V>>(x: V): V => x.add(EPS).mul(x.neg().add(1 + EPS))
+
+/** The gradient of a probability, whose own derivatives keep away from 0 and 1 by adding, as torch's do. */
+const bceSlope = /* @__PURE__ */ new ElementwiseOp('binaryCrossEntropyBackward', 3, {
+  node: 'BinaryCrossEntropyBackwardBackward0',
+  value: (g, x, t) => g!.mul(x!.sub(t!).div(x!.mul(x!.neg().add(1)).maximum(LEAST))),
+  vjp: [
+    (h, { b, c }) => h.mul(b.sub(c).div(spread(b))),
+    (h, { a, b, c }) =>
+      h.mul(a).mul(
+        b
+          .mul(b)
+          .sub(b.mul(c).mul(2))
+          .add(c)
+          .div(spread(b).mul(spread(b))),
+      ),
+    (h, { a, b }) =>
+      h
+        .mul(a)
+        .neg()
+        .div(b.mul(b.neg().add(1))),
+  ],
+})
+
+/** Logarithms are cut off at −100, so that a certain mistake costs much but not infinitely much. */
+const bceRecord = (inputs: 2 | 3): FoldedRecord => ({
+  node: 'BinaryCrossEntropyBackward0',
+  inputs,
+  check: checkProbabilities,
+  value: ([x, t, w]) => {
+    const loss = t!
+      .sub(1)
+      .mul(x!.neg().log1p().maximum(-100))
+      .sub(t!.mul(x!.log().maximum(-100)))
+    return w === undefined ? loss : loss.mul(w)
+  },
+  vjp: [
+    (g, [x, t, w]) => {
+      const slope = g.mul(x!.sub(t!).div(x!.mul(x!.neg().add(1)).maximum(LEAST)))
+      return w === undefined ? slope : slope.mul(w)
+    },
+    (g, [x, , w]) => {
+      const slope = g.mul(x!.neg().log1p().sub(x!.log()))
+      return w === undefined ? slope : slope.mul(w)
+    },
+    null,
+  ],
+  again: [
+    (g, [x, t, w]) => {
+      const slope = bceSlope.call3(g, x!, t!, null) as Tensor
+      return w === undefined ? slope : slope.mul(w)
+    },
+  ],
+})
+const bceOp: FoldedOp = /* @__PURE__ */ folded('binaryCrossEntropy', /* @__PURE__ */ bceRecord(2))
+const bceWeightedOp: FoldedOp = /* @__PURE__ */ folded('binaryCrossEntropy', /* @__PURE__ */ bceRecord(3))
+
+/**
+ * Cross-entropy of probabilities `input` against targets in [0, 1] of the same shape.
+ * Errors: ArgumentError for an input outside of [0, 1], ShapeError.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.binary_cross_entropy.html
+ */
+export function binaryCrossEntropy(input: Tensor, target: Tensor, options: BinaryCrossEntropyOptions = {}): Tensor {
+  samePair('binaryCrossEntropy', input, target)
+  const reduction = reductionOf('binaryCrossEntropy', options)
+  const { weight } = options
+  return weight ? bceWeightedOp.call([input, target, weight.expand(input.shape)], reduction) : bceOp.call([input, target], reduction)
+}
+
+/** ln σ(x), which is −ln(1 + e⁻ˣ). */
+const logSigmoidOf = <V extends Arith<V>>(x: V): V => x.minimum(0).sub(x.abs().neg().exp().log1p())
+
+/** (1 − t)·x − (1 + (p − 1)·t)·ln σ(x), where p is the factor of positive examples. */
+function logitsRecord(weighted: boolean, positive: boolean): FoldedRecord {
+  const rest = <V>(x: readonly V[]): { w: V | undefined; p: V | undefined } => ({
+    w: weighted ? x[2] : undefined,
+    p: positive ? x[weighted ? 3 : 2] : undefined,
+  })
+  const times = <V extends Arith<V>>(v: V, w: V | undefined): V => (w === undefined ? v : v.mul(w))
+  return {
+    node: 'BinaryCrossEntropyWithLogitsBackward0',
+    inputs: 2 + Number(weighted) + Number(positive),
+    value: (x) => {
+      const [a, t] = x
+      const { w, p } = rest(x)
+      const log = logSigmoidOf(a!)
+      return times(
+        t!
+          .neg()
+          .add(1)
+          .mul(a!)
+          .sub(p === undefined ? log : p.sub(1).mul(t!).add(1).mul(log)),
+        w,
+      )
+    },
+    vjp: [
+      (g, x) => {
+        const [a, t] = x
+        const { w, p } = rest(x)
+        if (p === undefined) return times(g.mul(a!.sigmoid().sub(t!)), w)
+        const pt = p.mul(t!)
+        return times(g.mul(pt.add(1).sub(t!).mul(a!.sigmoid()).sub(pt)), w)
+      },
+      (g, x) => {
+        const a = x[0]!
+        const { w, p } = rest(x)
+        return times(g.mul(p === undefined ? a.neg() : logSigmoidOf(a.neg()).sub(p.mul(logSigmoidOf(a)))), w)
+      },
+      null,
+      null,
+    ],
   }
-  const nll = nllLoss(logs, target, options)
-  if (labelSmoothing === 0) return nll
-  const ignore = options.ignoreIndex ?? -100
-  const live = target.ne(ignore)
-  const spread = (weight ? logs.mul(perClass(weight)) : logs).sum(dim).neg().where(live, 0)
-  let smooth: Tensor
-  if (reduction === 'mean') {
-    const total = weight
-      ? weight
-          .detach()
-          .indexSelect(0, target.maximum(0).to('int32').reshape([target.numel()]))
-          .reshape(target.shape)
-          .where(live, 0)
-          .sum()
-      : live.to(input.dtype).sum()
-    smooth = spread.sum().div(total)
-  } else smooth = reduceLoss('crossEntropy', spread, reduction)
-  return nll.mul(1 - labelSmoothing).add(smooth.mul(labelSmoothing / classes))
+}
+const logitsOp: FoldedOp = /* @__PURE__ */ folded('binaryCrossEntropyWithLogits', /* @__PURE__ */ logitsRecord(false, false))
+const logitsWeightedOp: FoldedOp = /* @__PURE__ */ folded('binaryCrossEntropyWithLogits', /* @__PURE__ */ logitsRecord(true, false))
+const logitsPositiveOp: FoldedOp = /* @__PURE__ */ folded('binaryCrossEntropyWithLogits', /* @__PURE__ */ logitsRecord(false, true))
+const logitsBothOp: FoldedOp = /* @__PURE__ */ folded('binaryCrossEntropyWithLogits', /* @__PURE__ */ logitsRecord(true, true))
+
+/**
+ * Cross-entropy of σ(input) against targets in [0, 1] of the same shape, without overflow.
+ * @example
+ * binaryCrossEntropyWithLogits(tensor([0, 1000]), tensor([0, 1])) // tensor(0.3466)
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.binary_cross_entropy_with_logits.html
+ */
+export function binaryCrossEntropyWithLogits(input: Tensor, target: Tensor, options: BinaryCrossEntropyWithLogitsOptions = {}): Tensor {
+  samePair('binaryCrossEntropyWithLogits', input, target)
+  const reduction = reductionOf('binaryCrossEntropyWithLogits', options)
+  const { weight, posWeight } = options
+  if (weight && posWeight) return logitsBothOp.call([input, target, weight, posWeight], reduction)
+  if (weight) return logitsWeightedOp.call([input, target, weight], reduction)
+  if (posWeight) return logitsPositiveOp.call([input, target, posWeight], reduction)
+  return logitsOp.call([input, target], reduction)
 }

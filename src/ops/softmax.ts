@@ -1,102 +1,119 @@
-/** Softmax and its logarithm: one node each, computed without overflow. */
-import { input, Program, type Scalar } from '../backend/scalar.ts'
-import type { DType, DTypeInfo } from '../dtype.ts'
-import { type Kernel, kernel, reduce, run1, run2 } from '../execute.ts'
+/** Softmax and its logarithm: one node each, one kernel forward and one backward. */
+import type { FloatType, SoftmaxOp } from '../backend/backend.ts'
+import { logSoftmaxJobs, softmaxJobs } from '../backend/jobs/softmax.ts'
+import { type DType, dtypeInfo } from '../dtype.ts'
+import { DTypeError } from '../errors.ts'
+import { backend, contiguous } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
-import { ElementwiseOp } from '../op/elementwise.ts'
-import { type GeneralOp, general, OUT, vjp } from '../op/general.ts'
-import { wrapDim } from '../shape.ts'
-import { expectTensor } from '../tensor.ts'
+import type { Owner } from '../memory/storage.ts'
+import { followed } from '../op/follow.ts'
+import { emptyLike, type GeneralOp, general, OUT, vjp } from '../op/general.ts'
+import { type Shape, wrapDim } from '../shape.ts'
+import { address, expectTensor, type TensorCore } from '../tensor.ts'
+
+const JOBS = { softmax: softmaxJobs, logSoftmax: logSoftmaxJobs } as const
 
 interface Along {
   dim: number
 }
 
-/** One kernel per float dtype for an expression over n arrays. */
-function floats(n: number, make: (...x: Scalar[]) => Scalar): (dt: DTypeInfo) => Kernel {
-  const made: (Kernel | undefined)[] = []
-  return (dt) =>
-    (made[dt.code] ??= kernel(
-      new Program(
-        [make(...Array.from({ length: n }, (_, i) => input(i)))],
-        [dt.name],
-        new Array<DType>(n).fill(dt.name),
-        0,
-        dt.name as 'float32',
-      ),
-    ))
+/** Options of `softmax` and `logSoftmax`. */
+export interface SoftmaxOptions {
+  /** The input is converted first. */
+  readonly dtype?: DType
 }
-const shiftExp = /* @__PURE__ */ floats(2, (x, m) => x!.sub(m!).exp())
-const shift = /* @__PURE__ */ floats(2, (x, m) => x!.sub(m!))
-const expOf = /* @__PURE__ */ floats(1, (x) => x!.exp())
-const divide = /* @__PURE__ */ floats(2, (x, s) => x!.div(s!))
-const minusLog = /* @__PURE__ */ floats(2, (x, s) => x!.sub(s!.log()))
 
-// The gradients as single passes over (g, y, s): y·(g − s) and g − eʸ·s.
-const softmaxSlope = /* @__PURE__ */ new ElementwiseOp('softmaxSlope', 3, {
-  value: (g, y, s) => y!.mul(g!.sub(s!)),
-  vjp: [(h, { b }) => h.mul(b), (h, { a, c }) => h.mul(a.sub(c)), (h, { b }) => h.neg().mul(b)],
-})
-const logSoftmaxSlope = /* @__PURE__ */ new ElementwiseOp('logSoftmaxSlope', 3, {
-  value: (g, y, s) => g!.sub(y!.exp().mul(s!)),
-  vjp: [(h) => h, (h, { b, c }) => h.neg().mul(b.exp()).mul(c), (h, { b }) => h.neg().mul(b.exp())],
-})
+/** How many elements lie before, in and after a dim. */
+function sizes(shape: Shape, dim: number): [number, number, number] {
+  let [outer, inner] = [1, 1]
+  for (let d = 0; d < dim; d++) outer *= shape[d]!
+  for (let d = dim + 1; d < shape.length; d++) inner *= shape[d]!
+  return [outer, shape[dim] ?? 1, inner]
+}
+
+function forward(op: SoftmaxOp, x: TensorCore, dim: number, owner: Owner | null): TensorCore {
+  const t = contiguous(x, owner)
+  const out = emptyLike(x, owner)
+  if (t.layout.numel === 0) return out
+  const [outer, n, inner] = sizes(t.layout.shape, dim)
+  backend().job(JOBS[op].forward, t.dt.name as FloatType)(outer, n, inner, address(t), out.storage.ptr)
+  return out
+}
+
+function slope(op: SoftmaxOp, g: TensorCore, y: TensorCore, dim: number): TensorCore {
+  const { owner } = g.storage
+  const [from, value] = [contiguous(g, owner), contiguous(y, owner)]
+  const out = emptyLike(y, owner)
+  if (y.layout.numel === 0) return out
+  const [outer, n, inner] = sizes(y.layout.shape, dim)
+  backend().job(JOBS[op].backward, y.dt.name as FloatType)(outer, n, inner, address(from), address(value), out.storage.ptr)
+  return out
+}
 
 const batched =
   (op: () => GeneralOp<Along>) =>
-  (b: { x: readonly Tensor[]; dims: readonly number[]; p: Along }): Tensor =>
-    op().one([b.dims[0] === 0 ? b.x[0]! : b.x[0]!.movedim(b.dims[0]!, 0)], { dim: b.p.dim + 1 })
+  (b: { x: readonly Tensor[]; dims: readonly number[]; p: Along }): Tensor | undefined =>
+    b.x[0]!.ndim === 1 ? undefined : op().one([b.dims[0] === 0 ? b.x[0]! : b.x[0]!.movedim(b.dims[0]!, 0)], { dim: b.p.dim + 1 })
 
 const softmaxOp: GeneralOp<Along> = /* @__PURE__ */ general('softmax', {
   node: 'SoftmaxBackward0',
-  forward: (x, { dim }, owner) => {
-    const t = x[0]!
-    const dims = t.layout.rank === 0 ? [] : [dim]
-    if (t.layout.numel === 0) return run1(expOf(t.dt), t, null, owner)
-    const e = run2(shiftExp(t.dt), t, reduce('max', t, dims, true, owner), null, owner)
-    return run2(divide(t.dt), e, reduce('sum', e, dims, true, owner), null, owner)
-  },
+  forward: ([x], { dim }, owner) => forward('softmax', x!, dim, owner),
   vjp: [
-    vjp(
-      [OUT],
-      (g, c) =>
-        softmaxSlope.call3(
-          g,
-          c.out(),
-          g.mul(c.out()).sum({ dim: c.shapeOf(0).length === 0 ? [] : c.p.dim, keepdim: true }),
-          null,
-        ) as Tensor,
-    ),
+    vjp([OUT], (g, c) => {
+      const y = c.out()
+      if (!followed(g) && !followed(y)) return slope('softmax', g, y, c.p.dim) as Tensor
+      return y.mul(g.sub(g.mul(y).sum({ dim: y.ndim === 0 ? [] : c.p.dim, keepdim: true })))
+    }),
   ],
   batch: batched(() => softmaxOp),
 })
 
 const logSoftmaxOp: GeneralOp<Along> = /* @__PURE__ */ general('logSoftmax', {
   node: 'LogSoftmaxBackward0',
-  forward: (x, { dim }, owner) => {
-    const t = x[0]!
-    const dims = t.layout.rank === 0 ? [] : [dim]
-    if (t.layout.numel === 0) return run1(expOf(t.dt), t, null, owner)
-    const d = run2(shift(t.dt), t, reduce('max', t, dims, true, owner), null, owner)
-    return run2(minusLog(t.dt), d, reduce('sum', run1(expOf(t.dt), d, null, owner), dims, true, owner), null, owner)
-  },
+  forward: ([x], { dim }, owner) => forward('logSoftmax', x!, dim, owner),
   vjp: [
-    vjp(
-      [OUT],
-      (g, c) => logSoftmaxSlope.call3(g, c.out(), g.sum({ dim: c.shapeOf(0).length === 0 ? [] : c.p.dim, keepdim: true }), null) as Tensor,
-    ),
+    vjp([OUT], (g, c) => {
+      const y = c.out()
+      if (!followed(g) && !followed(y)) return slope('logSoftmax', g, y, c.p.dim) as Tensor
+      return g.sub(y.exp().mul(g.sum({ dim: y.ndim === 0 ? [] : c.p.dim, keepdim: true })))
+    }),
   ],
   batch: batched(() => logSoftmaxOp),
 })
 
-/** eˣ over its sum along `dim`. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softmax.html */
-export function softmax(x: Tensor, dim: number): Tensor {
-  expectTensor('softmax', x, 'argument 0')
-  return softmaxOp.one([x.dt.floating ? x : x.to('float32')], { dim: wrapDim(dim, x.layout.rank, 'softmax') })
+const NAMES: Readonly<Partial<Record<DType, string>>> = { int32: 'Int', uint8: 'Byte', bool: 'Bool' }
+
+function prepared(op: SoftmaxOp, x: Tensor, dim: number, options: SoftmaxOptions): { t: Tensor; p: Along } {
+  expectTensor(op, x, 'argument 0')
+  const t = options.dtype === undefined || dtypeInfo(options.dtype) === x.dt ? x : x.to(options.dtype)
+  const p = { dim: wrapDim(dim, t.layout.rank, op) }
+  if (!t.dt.floating) {
+    const torch = op === 'softmax' ? 'softmax' : 'log_softmax'
+    throw new DTypeError(
+      `"${torch}${p.dim >= t.ndim - 1 ? '_lastdim' : ''}_kernel_impl" not implemented for '${NAMES[t.dt.name]}': ${op} takes floats; convert first, e.g. ${op}(x, ${dim}, { dtype: 'float32' })`,
+      { op, dtypes: [t.dt.name] },
+    )
+  }
+  return { t, p }
 }
 
-/** The logarithm of softmax, without cancellation. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.log_softmax.html */
-export function logSoftmax(x: Tensor, dim: number): Tensor {
-  expectTensor('logSoftmax', x, 'argument 0')
-  return logSoftmaxOp.one([x.dt.floating ? x : x.to('float32')], { dim: wrapDim(dim, x.layout.rank, 'logSoftmax') })
+/**
+ * eˣ over its sum along `dim`, of any shape, float32 or float64.
+ * Errors: IndexError for a dim out of range, DTypeError for integers without `dtype`.
+ * @example
+ * tensor([1, 2, 3]).softmax(0) // tensor([0.0900, 0.2447, 0.6652])
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softmax.html
+ */
+export function softmax(x: Tensor, dim: number, options: SoftmaxOptions = {}): Tensor {
+  const { t, p } = prepared('softmax', x, dim, options)
+  return softmaxOp.one([t], p)
+}
+
+/**
+ * The logarithm of softmax, without cancellation or overflow; otherwise as `softmax`.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.log_softmax.html
+ */
+export function logSoftmax(x: Tensor, dim: number, options: SoftmaxOptions = {}): Tensor {
+  const { t, p } = prepared('logSoftmax', x, dim, options)
+  return logSoftmaxOp.one([t], p)
 }

@@ -200,7 +200,7 @@ for name in ('xlog1py', 'entr'):
     FUNCTIONS[name] = (f'torch.special.{name}', getattr(torch.special, name))
 # torch.nn.functional, whatever of the same name torch itself has.
 for name in ('gelu silu softplus leakyRelu elu hardtanh conv1d conv2d mseLoss huberLoss smoothL1Loss binaryCrossEntropy '
-             'binaryCrossEntropyWithLogits').split():
+             'binaryCrossEntropyWithLogits klDiv softMarginLoss groupNorm rmsNorm normalize cosineSimilarity').split():
     FUNCTIONS[name] = (f'F.{snake(name)}', getattr(F, snake(name)))
 
 

@@ -1,0 +1,46 @@
+/** What losses have in common: their options, and what input and target must be to each other. */
+import { ArgumentError, ShapeError, show } from '../errors.ts'
+import type { Tensor } from '../fluent.ts'
+import type { Reduction } from '../op/folded.ts'
+import { broadcast, sameShape } from '../shape.ts'
+import { expectTensor } from '../tensor.ts'
+import { warn } from '../warnings.ts'
+
+/** Options of most losses. */
+export interface LossOptions {
+  /** 'mean' (default), 'sum', or 'none' for one loss per element. */
+  readonly reduction?: Reduction
+}
+
+/** The reduction asked for. Errors: ArgumentError. */
+export function reductionOf(op: string, { reduction = 'mean' }: LossOptions): Reduction {
+  if (reduction === 'mean' || reduction === 'sum' || reduction === 'none') return reduction
+  throw new ArgumentError(`${String(reduction)} is not a valid value for reduction: ${op} expects 'mean', 'sum' or 'none'`, { op })
+}
+
+/** `loss` reduced by operations of their own, where torch composes, too. */
+export function reduced(loss: Tensor, reduction: Reduction): Tensor {
+  return reduction === 'mean' ? loss.mean() : reduction === 'sum' ? loss.sum() : loss
+}
+
+/** Input and target may have different shapes that broadcast: as a rule a mistake, so there is a warning. */
+export function broadcastPair(op: string, input: Tensor, target: Tensor): void {
+  expectTensor(op, input, 'the input')
+  expectTensor(op, target, 'the target')
+  if (sameShape(input.shape, target.shape)) return
+  warn(
+    `Using a target size (${show(target.shape)}) that is different to the input size (${show(input.shape)}). This will likely lead to incorrect results due to broadcasting. Please ensure they have the same size. (${op})`,
+  )
+  broadcast(input.shape, target.shape, op)
+}
+
+/** Input and target must have one shape. */
+export function samePair(op: string, input: Tensor, target: Tensor): void {
+  expectTensor(op, input, 'the input')
+  expectTensor(op, target, 'the target')
+  if (sameShape(input.shape, target.shape)) return
+  throw new ShapeError(
+    `Using a target size (${show(target.shape)}) that is different to the input size (${show(input.shape)}): ${op}: Target size must be the same as input size; broadcast one explicitly with expand`,
+    { op, shapes: [input.shape, target.shape] },
+  )
+}
