@@ -4,7 +4,7 @@
  */
 import { MemoryError } from '../errors.ts'
 import { type Heap, heap } from './heap.ts'
-import { type Region, Storage } from './storage.ts'
+import { Region, Storage } from './storage.ts'
 
 export const REGION_BYTES = 65536
 /** Storages up to this size share regions. */
@@ -16,12 +16,16 @@ const TRACKED_BYTES = 2048
 const SWEEP_SHARE = 0.04
 /** What a first sweep is taken to cost, in milliseconds per byte of the JavaScript heap; later ones are known. */
 const SWEEP_PACE = 0.8 / MiB
-/** How far the budget is stretched at most while sweeps are too dear. */
-const STRETCH = 8
+/** Milliseconds of sweeps that are free. */
+const CREDIT = 40
+/** A JavaScript heap of this size is swept quickly; what lives beyond it makes sweeps dear. */
+const EASY_HEAP = 32 * MiB
+/** How far the budget is stretched at most while sweeps are too dear: by so many bytes per byte beyond, up to a multiple. */
+const STRETCH = { bytes: 6, most: 8 }
 /** Long-lived small storages have regions of their own, after the ones by size. */
 const PERSISTENT = 4
-/** Regions with less than this share alive are emptied by moving what lives. */
-const SPARSE = 0.25
+/** Where survivors are sparse, a region has room for so many storages: one that lives pins no more. */
+const FEW = 4
 
 /** The ways to make the engine collect now; absent in browsers. */
 interface Engine {
@@ -43,7 +47,7 @@ export interface MemoryStats {
   peak: number
   /** Storages with a block of their own (larger than 4 KiB, or escaped from a backward pass) that have not been collected. */
   blocks: number
-  /** Regions of 64 KiB, each shared by small storages, that have not been collected. */
+  /** Regions, 64 KiB shared by small storages (or few of them, where few survive), that have not been collected. */
   regions: number
   /** Bytes that may be allocated between two sweeps; grows with what lives, and while sweeps would cost too much time. */
   budget: number
@@ -52,8 +56,6 @@ export interface MemoryStats {
   sweepTime: number
   /** Bytes that sweeps gave back. */
   swept: number
-  /** Storages that sweeps moved out of sparse regions. */
-  moved: number
   /** Storages of backward passes that were given back at once, without the collector: hits of the engine's recycling. */
   recycled: number
   /** Storages of backward passes that were left to the collector because somebody may hold them: its misses. */
@@ -73,22 +75,28 @@ export class Collector {
   private since = 0
   /** What was used after it. */
   private survived = 0
-  private readonly refs: WeakRef<Storage>[] = []
+  /** The JavaScript heap after it; before the first, now. */
+  private heapUsed = 0
+  /** What the JavaScript collector decides about, with address and size: storages with a block of their own, and regions. */
+  private readonly refs: WeakRef<Storage | Region>[] = []
   private readonly ptrs: number[] = []
   private readonly sizes: number[] = []
   /** Buffers nobody touches, so they take no resident memory: they tell a collector that can't be called how much its objects hold. */
   private readonly ballast = new WeakMap<object, ArrayBuffer>()
-  private regions: { ref: WeakRef<Region>; ptr: number; live: Region | null }[] = []
-  private current: (Region | null)[] = [null, null, null, null, null, null, null, null]
-  private findSparse = false
+  private readonly current: (Region | null)[] = new Array<Region | null>(2 * PERSISTENT).fill(null)
+  /** Regions that survived the last sweep. */
+  private oldRegions = 0
+  /** Regions made since. */
+  private newRegions = 0
+  /** Do few storages survive, each in a region of its own? See Note [Sparse survivors]. */
+  private sparse = false
   private engine: Engine | null | undefined
   private readonly born: number = performance.now()
-  /** What the next sweep will probably take, in milliseconds: rises at once, falls slowly. Not known before the first. */
-  private expected: number | undefined
+  /** What the last sweeps took, in milliseconds. */
+  private readonly lasted: number[] = []
   private sweeps = 0
   private sweepTime = 0
   private swept = 0
-  private moved = 0
   private peak = 0
 
   constructor(h: Heap) {
@@ -110,10 +118,9 @@ export class Collector {
   private bump(bytes: number, k: number): Storage {
     let region = this.current[k]!
     const size = (bytes + 15) & ~15
-    if (region === null || region.top + size > region.end) region = this.nextRegion(k)
+    if (region === null || region.top + size > region.end) region = this.nextRegion(k, size)
     const storage = new Storage(region.top, bytes, region)
     region.top += size
-    if (region.members !== null) region.members.push(new WeakRef(storage))
     return storage
   }
 
@@ -134,12 +141,16 @@ export class Collector {
     if (storage.track >= 0 || storage.region !== null) return storage
     // A WeakRef and what it watches weigh on the JS heap too: many tiny blocks must not put off the sweep.
     this.since += TRACKED_BYTES
-    storage.track = this.refs.length
-    this.refs.push(new WeakRef(storage))
-    this.ptrs.push(storage.ptr)
-    this.sizes.push(storage.bytes)
-    if (this.findEngine() === null) this.ballast.set(storage, new ArrayBuffer(storage.bytes))
+    this.watch(storage, storage.bytes)
     return storage
+  }
+
+  private watch(what: Storage | Region, bytes: number): void {
+    what.track = this.refs.length
+    this.refs.push(new WeakRef(what))
+    this.ptrs.push(what.ptr)
+    this.sizes.push(bytes)
+    if (this.findEngine() === null) this.ballast.set(what, new ArrayBuffer(bytes))
   }
 
   /** Takes a storage out of the collector's hands. */
@@ -172,10 +183,9 @@ export class Collector {
   rehome(storage: Storage, home: Storage): void {
     storage.ptr = home.ptr
     storage.region = home.region
-    if (home.region === null) {
-      this.disown(home)
-      this.adopt(storage)
-    } else if (home.region.members !== null) home.region.members.push(new WeakRef(storage))
+    if (home.region !== null) return
+    this.disown(home)
+    this.adopt(storage)
   }
 
   setBudget(bytes: number): void {
@@ -194,24 +204,32 @@ export class Collector {
 
   /** A region for scopes: in nobody's list until `adoptRegion`. */
   region(): Region {
-    this.charge(REGION_BYTES)
-    const ptr = this.mustAlloc(REGION_BYTES)
-    return { ptr, top: ptr, end: ptr + REGION_BYTES, members: null }
+    return this.cut(REGION_BYTES)
+  }
+
+  private cut(bytes: number): Region {
+    this.charge(bytes)
+    return new Region(this.mustAlloc(bytes), bytes)
   }
 
   /** Leaves a region to the collector. */
   adoptRegion(region: Region): void {
-    if (this.findEngine() === null) this.ballast.set(region, new ArrayBuffer(REGION_BYTES))
-    this.regions.push({ ref: new WeakRef(region), ptr: region.ptr, live: null })
+    this.newRegions++
+    this.watch(region, region.end - region.ptr)
   }
 
   freeRegion(region: Region): void {
-    this.heap.release(region.ptr, REGION_BYTES)
+    this.heap.release(region.ptr, region.end - region.ptr)
   }
 
-  private nextRegion(k: number): Region {
-    const region = this.region()
-    if (this.findSparse) region.members = []
+  // Note [Sparse survivors]
+  // A region is given back as a whole, so one small tensor that is kept pins 64 KiB. To know who lives where would take a
+  // WeakRef per small tensor (about 1 µs, and dear sweeps). Instead, when a sweep finds that many of the regions made since
+  // the last one survive, the next regions hold FEW storages each, until a sweep finds that hardly any, or nearly all, survive.
+
+  private nextRegion(k: number, size: number): Region {
+    if (this.sparse) this.since += TRACKED_BYTES
+    const region = this.cut(this.sparse ? FEW * size : REGION_BYTES)
     this.adoptRegion(region)
     this.current[k] = region
     return region
@@ -244,10 +262,10 @@ export class Collector {
 
   /** The budget is used up: sweeps, unless that costs more time than has been earned and there is memory left. */
   private press(): void {
+    if (this.sweeps === 0) this.heapUsed = this.findEngine()?.heapUsed() ?? 0
     if (!this.stress && this.since < this.bound()) {
-      const earned = (performance.now() - this.born) * SWEEP_SHARE - this.sweepTime
-      this.expected ??= (this.findEngine()?.heapUsed() ?? 0) * SWEEP_PACE
-      if (this.expected > earned) {
+      const earned = (performance.now() - this.born) * SWEEP_SHARE + CREDIT - this.sweepTime
+      if (this.expected() > earned) {
         this.budget = Math.min(this.bound(), this.since + this.minBudget / 16)
         return
       }
@@ -255,15 +273,22 @@ export class Collector {
     this.sweep()
   }
 
+  /** What the next sweep will probably take, in milliseconds: one that was slow says little, three do. */
+  private expected(): number {
+    return this.lasted.length === 0 ? this.heapUsed * SWEEP_PACE : Math.min(...this.lasted)
+  }
+
   /** What may be allocated between two sweeps if their time doesn't matter. */
   private base(): number {
-    // While regions are pinned by few survivors, what is used says little about what lives: keep the budget small.
-    return Math.max(this.minBudget, this.findSparse ? 0 : 2 * this.survived)
+    // While survivors pin what is dead, what is used says little about what lives: keep the budget small.
+    return Math.max(this.minBudget, this.sparse ? 0 : 2 * this.survived)
   }
 
   /** The most that may be allocated between two sweeps, however long they take. */
   private bound(): number {
-    return Math.max(this.minBudget, Math.min(STRETCH * this.base(), (this.heap.memory.limit - this.survived) * 0.6))
+    const base = this.base()
+    const stretched = Math.min(STRETCH.most * base, base + STRETCH.bytes * Math.max(0, this.heapUsed - EASY_HEAP))
+    return Math.max(this.minBudget, Math.min(stretched, (this.heap.memory.limit - this.survived) * 0.6))
   }
 
   /** Finds what is dead and gives it back. Runs only inside allocation, before an op has read a pointer. */
@@ -275,113 +300,67 @@ export class Collector {
       engine.clearKept()
       engine.gc()
     }
-    // Debugging: nothing is spared from being moved.
-    if (this.heap.poison) this.current.fill(null)
     const before = this.heap.used
-    for (let i = this.refs.length - 1; i >= 0; i--) {
-      if (this.refs[i]!.deref() !== undefined) continue
-      this.heap.release(this.ptrs[i]!, this.sizes[i]!)
-      const last = this.refs.length - 1
-      if (i !== last) {
-        // The last entry was visited already and is alive.
-        this.refs[i] = this.refs[last]!
-        this.ptrs[i] = this.ptrs[last]!
-        this.sizes[i] = this.sizes[last]!
-        this.refs[i]!.deref()!.track = i
-      }
-      this.refs.pop()
-      this.ptrs.pop()
-      this.sizes.pop()
-    }
-    this.sweepRegions()
-    if (this.stress) this.shuffle()
+    this.releaseDead()
+    if (this.heap.poison) this.shuffle()
     engine?.clearKept()
     this.swept += before - this.heap.used
     this.sweeps++
-    const end = performance.now()
-    const took = end - start
+    const took = performance.now() - start
     this.sweepTime += took
-    this.expected = Math.max(took, ((this.sweeps === 1 ? took : this.expected!) + took) / 2)
+    this.lasted.push(took)
+    if (this.lasted.length > 3) this.lasted.shift()
     this.since = 0
     this.survived = this.heap.used
+    this.heapUsed = engine?.heapUsed() ?? 0
     this.budget = Math.min(this.bound(), this.base())
   }
 
-  /** Moves every block to another address, so that whoever kept one reads poison. */
+  private releaseDead(): void {
+    const { refs, ptrs, sizes } = this
+    let regions = 0
+    let fresh = 0
+    for (let i = refs.length - 1; i >= 0; i--) {
+      const alive = refs[i]!.deref()
+      if (alive !== undefined) {
+        if (!(alive instanceof Region)) continue
+        regions++
+        if (alive.fresh) fresh++
+        alive.fresh = false
+        continue
+      }
+      this.heap.release(ptrs[i]!, sizes[i]!)
+      const last = refs.length - 1
+      if (i !== last) {
+        // The last entry was visited already and is alive.
+        refs[i] = refs[last]!
+        ptrs[i] = ptrs[last]!
+        sizes[i] = sizes[last]!
+        refs[i]!.deref()!.track = i
+      }
+      refs.pop()
+      ptrs.pop()
+      sizes.pop()
+    }
+    const share = this.newRegions === 0 ? 0 : fresh / this.newRegions
+    this.sparse = this.sparse ? share > 1 / 64 && share < 0.7 : fresh > 64 && share > 0.25
+    this.oldRegions = regions
+    this.newRegions = 0
+  }
+
+  /** Debugging: moves every block to another address, so that whoever kept one reads poison. */
   private shuffle(): void {
+    // The storages of a region keep their addresses, but new ones go elsewhere.
+    this.current.fill(null)
     for (const [i, ref] of this.refs.entries()) {
       const storage = ref.deref()!
-      const ptr = this.heap.alloc(storage.bytes)
-      if (ptr === 0) continue
+      const ptr = storage instanceof Region ? 0 : this.heap.alloc(storage.bytes)
+      if (storage instanceof Region || ptr === 0) continue
       this.heap.memory.u8.copyWithin(ptr, storage.ptr, storage.ptr + storage.bytes)
       this.heap.release(storage.ptr, storage.bytes)
       storage.ptr = ptr
       this.ptrs[i] = ptr
     }
-  }
-
-  private sweepRegions(): void {
-    const total = this.regions.length
-    const kept: typeof this.regions = []
-    for (const entry of this.regions) {
-      const region = entry.ref.deref()
-      if (region === undefined) this.heap.release(entry.ptr, REGION_BYTES)
-      else {
-        entry.live = region
-        kept.push(entry)
-      }
-    }
-    this.regions = []
-    // Regions that outlive a sweep in number may be pinned by a few tensors each: start to note who lives in them.
-    this.findSparse = this.heap.poison || (kept.length > 64 && kept.length > total / 4)
-    for (const entry of kept) {
-      const region = entry.live!
-      entry.live = null
-      if (region.members === null || region === this.refugeRegion || this.current.includes(region) || !this.evacuate(region))
-        this.regions.push(entry)
-    }
-  }
-
-  /** Moves the survivors of a sparse region together elsewhere. False if the region is well filled. */
-  private evacuate(region: Region): boolean {
-    const alive: Storage[] = []
-    let bytes = 0
-    for (const ref of region.members!) {
-      const storage = ref.deref()
-      // `numpy()` moves a storage out of its region.
-      if (storage === undefined || storage.region !== region) continue
-      alive.push(storage)
-      bytes += (storage.bytes + 15) & ~15
-    }
-    if (bytes > REGION_BYTES * SPARSE) {
-      region.members = alive.map((s) => new WeakRef(s))
-      return false
-    }
-    for (const storage of alive) {
-      const size = (storage.bytes + 15) & ~15
-      const to = this.refuge(size)
-      this.heap.memory.u8.copyWithin(to.top, storage.ptr, storage.ptr + storage.bytes)
-      storage.ptr = to.top
-      storage.region = to
-      to.members!.push(new WeakRef(storage))
-      to.top += size
-      this.moved++
-    }
-    this.heap.release(region.ptr, REGION_BYTES)
-    return true
-  }
-
-  private refugeRegion: Region | null = null
-
-  private refuge(size: number): Region {
-    const now = this.refugeRegion
-    if (now !== null && now.top + size <= now.end) return now
-    const ptr = this.heap.alloc(REGION_BYTES)
-    if (ptr === 0) throw new MemoryError('out of memory while moving small tensors together')
-    const region: Region = { ptr, top: ptr, end: ptr + REGION_BYTES, members: [] }
-    this.regions.push({ ref: new WeakRef(region), ptr, live: null })
-    this.refugeRegion = region
-    return region
   }
 
   private findEngine(): Engine | null {
@@ -395,13 +374,12 @@ export class Collector {
       reserved: this.heap.reserved,
       linear: this.heap.memory.size,
       peak: this.peak,
-      blocks: this.refs.length,
-      regions: this.regions.length,
+      blocks: this.refs.length - this.oldRegions - this.newRegions,
+      regions: this.oldRegions + this.newRegions,
       budget: this.budget,
       sweeps: this.sweeps,
       sweepTime: this.sweepTime,
       swept: this.swept,
-      moved: this.moved,
       recycled: this.recycled,
       escaped: this.escaped,
     }

@@ -6,13 +6,22 @@ export const EXTERNAL = -1
 /** `ptr` of a storage whose scope has ended. */
 export const RELEASED = -2
 
-/** 64 KiB of small storages that are collected together, once none of them is reachable. */
-export interface Region {
-  ptr: number
+/** A block that small storages share: given back as a whole, once none of them is reachable. */
+export class Region {
+  readonly ptr: number
+  /** Where the next storage goes. */
   top: number
-  end: number
-  /** The storages in it, known only while sparse survivors are looked for. */
-  members: WeakRef<Storage>[] | null
+  readonly end: number
+  /** Place in the collector's list, or -1. */
+  track = -1
+  /** Made since the last sweep. */
+  fresh = true
+
+  constructor(ptr: number, bytes: number) {
+    this.ptr = ptr
+    this.top = ptr
+    this.end = ptr + bytes
+  }
 }
 
 /** Who recycles a storage at once when its last use is over: a backward pass. */
@@ -26,7 +35,7 @@ export class Storage {
   readonly bytes: number
   /** The region of a small collected storage; it lives as long as any of its storages. */
   region: Region | null
-  /** Place in the collector's list of single blocks, or -1. */
+  /** Place in the collector's list of blocks, or -1. */
   track = -1
   /** The backward pass that owns this storage, or null. */
   owner: Owner | null = null

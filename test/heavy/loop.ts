@@ -2,6 +2,7 @@
 import { kernelCount } from '../../src/execute.ts'
 import * as torch from '../../src/index.ts'
 import { collector } from '../../src/memory/collector.ts'
+import { RandomProgram } from '../memory/programs.ts'
 
 const [what = 'train', count = '1000', ballast = '0'] = process.argv.slice(2)
 const steps = Number(count)
@@ -44,8 +45,15 @@ if (what === 'keep') {
   round(1.5)
   before = kernelCount()
   for (let i = 0; i < steps; i++) round(1.2512345 + i / steps)
+} else if (what === 'programs') {
+  collector().heap.poison = true
+  for (let seed = 1000; seed < 1000 + steps; seed++) new RandomProgram(seed).run(120)
+} else if (what === 'stressed') {
+  torch.configureMemory({ stress: true })
+  for (let seed = 2000; seed < 2000 + steps; seed++) new RandomProgram(seed).run(40)
 } else {
-  const p = [wave([2, 16]), wave([16]), wave([16, 1]), wave([1])].map((t) => t.requiresGrad_())
+  const width = what === 'narrow' ? 16 : 24
+  const p = [wave([2, width]), wave([width]), wave([width, 1]), wave([1])].map((t) => t.requiresGrad_())
   const [w1, b1, w2, b2] = p as [torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
   const x = wave([64, 2])
   const y = wave([64, 1])

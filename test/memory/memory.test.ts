@@ -33,11 +33,10 @@ describe('collection', () => {
       if (step % 500 === 499) collector().sweep()
     }
     const pinned = memoryStats().used - start
-    const { budget, moved } = memoryStats()
+    const { budget } = memoryStats()
     configureMemory({ budget: 256 * 1048576 })
     expect(kept.every((t, i) => t.toTypedArray().every((v) => v === i))).toBe(true)
     // 8,000 × 256 bytes are alive of the 64 times that were made.
-    expect(moved).toBeGreaterThan(0)
     expect(pinned).toBeLessThan(4 * 8000 * 256 + budget)
   })
 })
@@ -130,7 +129,7 @@ describe('external storages', () => {
     expect(x.tolist()).toEqual([11, 20])
   })
 
-  test('what was moved out of a sparse region stays out when the region is emptied', () => {
+  test('what was moved out stays out, whatever happens to the block it had', () => {
     const c = collector()
     c.heap.poison = true
     c.sweep()

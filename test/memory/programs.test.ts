@@ -10,9 +10,8 @@ afterEach(() => {
 
 test('random programs, swept at random points', () => {
   collector().heap.poison = true
-  const { moved, swept } = memoryStats()
+  const { swept } = memoryStats()
   for (let seed = 1; seed <= 10; seed++) new RandomProgram(seed).run(120)
-  expect(memoryStats().moved).toBeGreaterThan(moved)
   expect(memoryStats().swept).toBeGreaterThan(swept)
 })
 
