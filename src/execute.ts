@@ -16,6 +16,9 @@ import { type ArrayLike, address, empty, readAll, TensorCore, writeAll } from '.
 
 let factory: (() => Backend) | null = null
 let active: Backend | null = null
+/** The backend in force as it was given, and what it is wrapped in. */
+let chosen: Backend | null = null
+let wrap: ((backend: Backend) => Backend) | null = null
 /** Grows when the backend changes: compiled loops of an older epoch are stale. */
 let epoch = 0
 
@@ -26,17 +29,21 @@ export function setDefaultBackend(make: () => Backend): void {
 
 /** Makes `backend` run everything from here on. */
 export function useBackend(backend: Backend): void {
-  active = backend
+  chosen = backend
+  active = wrap === null ? backend : wrap(backend)
   epoch++
+}
+
+/** Wraps the backend in force, and every one that is chosen later. */
+export function decorateBackend(decorate: (backend: Backend) => Backend): void {
+  wrap = decorate
+  useBackend(chosen ?? factory!())
 }
 
 /** The backend in force. */
 export function backend(): Backend {
-  if (active === null) {
-    active = factory!()
-    epoch++
-  }
-  return active
+  if (active === null) useBackend(factory!())
+  return active!
 }
 
 /** A program with its compiled loops. */

@@ -14,14 +14,14 @@ const LAYERS: readonly (readonly string[])[] = [
   ['dtype'],
   ['shape'],
   ['layout'],
-  ['backend/backend', 'backend/scalar', 'backend/erf'],
+  ['backend/backend', 'backend/scalar', 'backend/erf', 'backend/source'],
   ['backend/wasm/*', 'backend/reference/*'],
   ['backend/jobs/*'],
   ['memory/*', 'storage'],
   ['backend/default'],
   ['tensor', 'tree', 'print', 'random'],
   ['execute'],
-  ['backend/choose'],
+  ['backend/choose', 'threads/*'],
   ['autograd/*'],
   ['reading', 'ndarray'],
   ['op', 'op/*'],
@@ -75,7 +75,16 @@ const GRANTS: readonly (readonly [string, string, string])[] = [
 const ROOTS: readonly string[] = ['index', 'autograd/index']
 
 /** Backends import the ground layers and their own folder, nothing else. */
-const BACKEND_GROUND: readonly string[] = ['errors', 'dtype', 'shape', 'layout', 'backend/backend', 'backend/scalar', 'backend/erf']
+const BACKEND_GROUND: readonly string[] = [
+  'errors',
+  'dtype',
+  'shape',
+  'layout',
+  'backend/backend',
+  'backend/scalar',
+  'backend/erf',
+  'backend/source',
+]
 
 /** Who may import a backend's implementation from outside its folder. */
 const BACKEND_USERS: readonly string[] = ['index', 'backend/default', 'backend/choose', 'backend/jobs/*']

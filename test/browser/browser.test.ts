@@ -106,6 +106,42 @@ describe.skipIf(chromium === undefined)('in Chromium', { timeout: 120_000 }, () 
     })
   }
 
+  test('threads: a worker takes parts of large work, and the bits stay the same', async () => {
+    const script = `
+      import { manualSeed, randn, setNumThreads } from 'gradtape'
+      import { HELPED, READY } from '../../src/threads/worker.ts'
+      let words
+      const Plain = Worker
+      globalThis.Worker = class extends Plain {
+        postMessage(shared) {
+          words = shared.words
+          super.postMessage(shared)
+        }
+      }
+      manualSeed(1)
+      const x = randn([400, 400])
+      const y = x.matmul(x).toTypedArray()
+      setNumThreads(2)
+      while (!words[READY]) await new Promise((done) => setTimeout(done, 5))
+      let equal = true
+      for (let i = 0; i < 200 && (i === 0 || !words[HELPED]); i++) equal &&= x.matmul(x).toTypedArray().every((v, j) => v === y[j])
+      report({ equal, helped: words[HELPED] > 0 })`
+    const { value } = await visit<{ equal: boolean; helped: boolean }>(chromium!, await bundled(script), ISOLATED)
+    expect(value).toEqual({ equal: true, helped: true })
+  })
+
+  test('threads: refused where memory is not shared', async () => {
+    const script = `
+      import { getNumThreads, setNumThreads, UnsupportedError } from 'gradtape'
+      let error
+      try { setNumThreads(2) } catch (e) { error = e }
+      report({ typed: error instanceof UnsupportedError, message: error.message, threads: getNumThreads() })`
+    const { value } = await visit<{ typed: boolean; message: string; threads: number }>(chromium!, await bundled(script))
+    expect(value.typed).toBe(true)
+    expect(value.message).toContain('cross-origin isolated')
+    expect(value.threads).toBe(1)
+  })
+
   test('a page that forbids WebAssembly: the reference backend, after one warning', async () => {
     const script = `
       import { getBackend, tensor } from 'gradtape'

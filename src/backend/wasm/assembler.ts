@@ -1,4 +1,5 @@
 /** A small WebAssembly assembler: kernels are written as calls that emit instructions, and come out as a binary module. */
+import { noteSource } from '../source.ts'
 
 /** A value type by its byte in the binary format. */
 export type ValType = 0x7f | 0x7e | 0x7d | 0x7c | 0x7b
@@ -424,5 +425,8 @@ export function instantiate(
   const env: WebAssembly.ModuleImports = { ...imports }
   if (memory !== undefined) env['memory'] = memory
   const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env })
-  return instance.exports as Record<string, (...args: number[]) => number>
+  const exports = instance.exports as Record<string, (...args: number[]) => number>
+  const kernels = Object.values(exports)
+  if (kernels.length === 1) noteSource(kernels[0]!, { bytes, imports: Object.keys(imports) })
+  return exports
 }
