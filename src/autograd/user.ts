@@ -34,7 +34,8 @@ export function requireStack(): void {
 
 /** The typed form of the engine's stack overflow; undefined for other errors. */
 function stackError(error: unknown): GraphError | undefined {
-  if (!(error instanceof RangeError) || !/call stack|recursion/i.test(error.message)) return undefined
+  // No regular expression: compiling one takes stack, of which there is none.
+  if (!(error instanceof RangeError) || !error.message.includes('call stack')) return undefined
   return new GraphError(
     'reentrant backward: the call stack is exhausted. A backward pass inside a hook or Function runs in the frames of that call; ' +
       'nest fewer of them, or give the program a larger stack (node --stack-size=…, new Worker(…, { resourceLimits: { stackSizeMb } })). ' +
