@@ -56,6 +56,10 @@ export class ModeError extends AutogradError {
 export class UnsupportedError extends AutogradError {
   override name = 'UnsupportedError'
 }
+/** A matrix that an algorithm of linear algebra can't take: a singular one, one that isn't positive definite. */
+export class LinAlgError extends AutogradError {
+  override name = 'LinAlgError'
+}
 /** A tensor whose memory its scope has given back. */
 export class ReleasedTensorError extends AutogradError {
   override name = 'ReleasedTensorError'

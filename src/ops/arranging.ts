@@ -248,20 +248,52 @@ export function triu(x: Tensor, diagonal: number | DiagonalOptions = 0): Tensor 
   return triangle('triu', x, diagonal)
 }
 
-const diagEmbedOp: GeneralOp<{ readonly diagonal: number }> = /* @__PURE__ */ general('diag', {
+interface Embedded {
+  readonly diagonal: number
+  /** Where the two new dims stand in the result. */
+  readonly dim1: number
+  readonly dim2: number
+}
+
+const diagEmbedOp: GeneralOp<Embedded> = /* @__PURE__ */ general('diagEmbed', {
   node: 'DiagEmbedBackward0',
-  forward: (x, { diagonal }, owner) => {
+  forward: (x, { diagonal, dim1, dim2 }, owner) => {
     const { shape } = x[0]!.layout
     const n = shape.at(-1)! + Math.abs(diagonal)
-    const out = full([...shape.slice(0, -1), n, n], 0, x[0]!.dt, owner)
-    const rank = out.layout.rank
-    copyInto({ storage: out.storage, dt: out.dt, layout: out.layout.diagonal(diagonal, rank - 2, rank - 1) }, x[0]!)
+    const whole: number[] = shape.slice(0, -1)
+    for (const d of [Math.min(dim1, dim2), Math.max(dim1, dim2)]) whole.splice(d, 0, n)
+    const out = full(whole, 0, x[0]!.dt, owner)
+    copyInto({ storage: out.storage, dt: out.dt, layout: out.layout.diagonal(diagonal, dim1, dim2) }, x[0]!)
     return out
   },
-  vjp: [vjp([], (g, { p }) => g.diagonal({ offset: p.diagonal, dim1: -2, dim2: -1 }))],
+  vjp: [vjp([], (g, { p }) => g.diagonal({ offset: p.diagonal, dim1: p.dim1, dim2: p.dim2 }))],
   jvp: 'linear',
-  batch: (b) => diagEmbedOp.one([inFront(b, 0)], b.p),
+  batch: (b) => diagEmbedOp.one([inFront(b, 0)], { ...b.p, dim1: b.p.dim1 + 1, dim2: b.p.dim2 + 1 }),
 })
+
+/** Options of `diagEmbed`. */
+export interface DiagEmbedOptions {
+  /** Which diagonal: 0 the main one, 1 the next above, −1 the next below. */
+  readonly offset?: number
+  /** Where the matrices' dims stand in the result; default −2 and −1. */
+  readonly dim1?: number
+  readonly dim2?: number
+}
+
+/**
+ * Matrices of zeros with the last dim on a diagonal: (…, n) gives (…, n, n). Errors: ShapeError, IndexError for dims.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.diag_embed.html
+ */
+export function diagEmbed(x: Tensor, options: number | DiagEmbedOptions = {}): Tensor {
+  expectTensor('diagEmbed', x, 'argument 0')
+  const { offset = 0, dim1 = -2, dim2 = -1 } = typeof options === 'number' ? { offset: options } : options
+  const { rank } = x.layout
+  if (rank === 0)
+    throw new ShapeError('diagEmbed: input tensor must have at least 1 dimension, got []', { op: 'diagEmbed', shapes: [x.shape] })
+  const [d1, d2] = [wrapDim(dim1, rank + 1, 'diagEmbed'), wrapDim(dim2, rank + 1, 'diagEmbed')]
+  if (d1 === d2) throw new ArgumentError(`diagEmbed: diagonal dimensions cannot be identical ${dim1}, ${dim2}`, { op: 'diagEmbed' })
+  return diagEmbedOp.one([x], { diagonal: diagonalOf('diagEmbed', offset), dim1: d1, dim2: d2 })
+}
 
 /** A diagonal of a matrix, copied. */
 const diagonalCopyOp: GeneralOp<{ readonly diagonal: number }> = /* @__PURE__ */ general('diag', {
@@ -289,7 +321,7 @@ const diagonalCopyOp: GeneralOp<{ readonly diagonal: number }> = /* @__PURE__ */
 export function diag(x: Tensor, diagonal: number | DiagonalOptions = 0): Tensor {
   expectTensor('diag', x, 'argument 0')
   const offset = diagonalOf('diag', diagonal)
-  if (x.layout.rank === 1) return diagEmbedOp.one([x], { diagonal: offset })
+  if (x.layout.rank === 1) return diagEmbedOp.one([x], { diagonal: offset, dim1: 0, dim2: 1 })
   if (x.layout.rank === 2) return diagonalCopyOp.one([x], { diagonal: offset })
   throw new ShapeError(`diag: Supports 1D or 2D tensors. Got ${x.layout.rank}D ${show(x.shape)}`, { op: 'diag', shapes: [x.shape] })
 }

@@ -2,10 +2,11 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import * as torch from '../../src/index.ts'
+import { find, type Library } from '../parity/check.ts'
 import { gaps } from './check.ts'
 import { inPlaceNames, methodOf, operations, samples } from './samples.ts'
 
-const folders = ['../../src/ops/', '../../src/nn/']
+const folders = ['../../src/ops/', '../../src/nn/', '../../src/linalg/']
 const sources = folders.flatMap((folder) => {
   const url = new URL(folder, import.meta.url)
   return readdirSync(url).map((file) => readFileSync(new URL(file, url), 'utf8'))
@@ -13,7 +14,7 @@ const sources = folders.flatMap((folder) => {
 
 /** The comment that stands on a declaration of this name. */
 function docOf(op: string): string | undefined {
-  const declared = op === 'var' ? 'variance' : op
+  const declared = op === 'var' ? 'variance' : op.split('.').at(-1)!
   const pattern = new RegExp(String.raw`/\*\*((?:(?!\*/)[\s\S])*)\*/\n(?:export )?(?:const|function) ${declared}\b`)
   for (const text of sources) {
     const found = pattern.exec(text)
@@ -33,7 +34,7 @@ describe('every public operation', () => {
 
   test('is reached from the package', () => {
     const missing = [...operations.keys()].filter(
-      (op) => !Object.hasOwn(torch, op) && !Object.hasOwn(torch.nn.functional, op) && methodOf(torch.Tensor.prototype, op) === undefined,
+      (op) => find(torch as unknown as Library, op) === undefined && methodOf(torch.Tensor.prototype, op) === undefined,
     )
     expect(missing).toEqual([])
   })

@@ -1,5 +1,6 @@
 /** Every public operation with a few small calls of it: recorded ones where PyTorch answered some, a table for the others. */
 import * as torch from '../../src/index.ts'
+import * as linalg from '../../src/linalg/index.ts'
 import * as functional from '../../src/nn/functional.ts'
 import * as functions from '../../src/ops/functions.ts'
 import * as methods from '../../src/ops/methods.ts'
@@ -31,9 +32,12 @@ export interface Sample {
 /** Names of helpers that take no tensor. */
 const NO_OPERATION: ReadonlySet<string> = new Set(['range'])
 
-/** The public operations by name: methods, functions and neural-network functions. */
+const inFolder = (folder: string, operations: object): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(operations).map(([name, f]) => [`${folder}.${name}`, f]))
+
+/** The public operations by name: methods, functions, neural-network functions and those of subpaths. */
 export const operations: ReadonlyMap<string, Callable> = new Map(
-  Object.entries({ ...methods, ...functions, ...functional } as Record<string, unknown>)
+  Object.entries({ ...methods, ...functions, ...functional, ...inFolder('linalg', linalg) } as Record<string, unknown>)
     .filter((e): e is [string, Callable] => typeof e[1] === 'function' && !NO_OPERATION.has(e[0]))
     .sort(([a], [b]) => (a < b ? -1 : 1)),
 )

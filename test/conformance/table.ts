@@ -4,6 +4,7 @@ import { Generator } from '../../src/random.ts'
 import type { Sample, Tensor } from './samples.ts'
 
 const F = torch.nn.functional
+const { linalg } = torch
 
 /** Numbers between −1.5 and 1.5, all different and none near a whole number, the same in every run. */
 export function values(shape: readonly number[], seed = 0): Tensor {
@@ -47,6 +48,9 @@ const written = (change: (x: Tensor) => unknown): ((x: Tensor) => Tensor) => {
     return y
   }
 }
+/** A large diagonal that makes matrices regular, with singular values apart. */
+const large = torch.diag(torch.tensor([6, 8, 11], { dtype: 'float64' }))
+const regular = (x: Tensor): Tensor => x.add(large)
 const probabilities = (x: Tensor): Tensor => x.detach().sigmoid()
 
 export const table: Readonly<Record<string, readonly Entry[]>> = {
@@ -96,6 +100,34 @@ export const table: Readonly<Record<string, readonly Entry[]>> = {
     on([[3, 2]], (x) => x.get([2, 0, 2])),
     { tensors: () => [values([3, 2]), integers(1, -1)], wrt: [0], call: ([x, i]) => [x!.get(i!)] },
   ],
+  // The signs of the vectors are arbitrary: what doesn't depend on them is checked.
+  'linalg.cholesky': [on([[3, 3]], (x) => linalg.cholesky(x.add(x.t()).add(large)))],
+  'linalg.eigvalsh': [on([[2, 3, 3]], (x) => linalg.eigvalsh(x.add(x.transpose(1, 2)).add(large)))],
+  'linalg.eigh': [
+    on([[3, 3]], (x) => {
+      const { eigenvalues, eigenvectors } = linalg.eigh(x.add(x.t()))
+      return eigenvectors.mul(eigenvalues.sin()).matmul(eigenvectors.t())
+    }),
+    on([[2, 2, 2]], (x) => {
+      const { eigenvalues, eigenvectors } = linalg.eigh(x.add(x.transpose(1, 2)), { uplo: 'U' })
+      return [eigenvalues, eigenvectors.square()]
+    }),
+  ],
+  'linalg.svd': [
+    on([[3, 2]], (x) => {
+      const { U, S, Vh } = linalg.svd(x, { fullMatrices: false })
+      return [S, U.mul(S.sin()).matmul(Vh)]
+    }),
+    on([[2, 3]], (x) => {
+      const { U, S, Vh } = linalg.svd(x)
+      return U.mul(S.exp()).matmul(Vh.narrow(0, 0, 2))
+    }),
+    on([[2, 3, 3]], (x) => {
+      const { U, S, Vh } = linalg.svd(regular(x))
+      return [U.square().mul(S.unsqueeze(-2)), Vh.square()]
+    }),
+  ],
+  'linalg.logdet': [on([[3, 3]], (x) => linalg.logdet(regular(x)))],
   maxPool1d: [on([[1, 2, 6]], (x) => F.maxPool1d(x, 2, { stride: 2 }))],
   maxPool2dWithIndices: [
     on([[1, 1, 4, 4]], (x) => {

@@ -173,7 +173,9 @@ function method(t: unknown, name: string): Callable | undefined {
 
 /** The op by its name, in the library or among its neural-network functions. */
 export function find(lib: Library, op: string): Callable | undefined {
-  const f = (lib as unknown as Record<string, unknown>)[op] ?? lib.nn?.functional?.[op]
+  const [first, second] = op.split('.') as [string, string?]
+  const own = (lib as unknown as Record<string, unknown>)[first]
+  const f = second === undefined ? (own ?? lib.nn?.functional?.[op]) : (own as Record<string, unknown> | undefined)?.[second]
   return typeof f === 'function' ? (f as Callable) : undefined
 }
 

@@ -207,6 +207,8 @@ for name in ('gelu silu softplus leakyRelu elu hardtanh conv1d conv2d mseLoss hu
 def function(op):
     if op in FUNCTIONS:
         return FUNCTIONS[op]
+    if op.startswith('linalg.'):
+        return f'torch.{snake(op)}', getattr(torch.linalg, snake(op.removeprefix('linalg.')))
     return f'torch.{snake(op)}', getattr(torch, snake(op))
 
 
@@ -433,7 +435,7 @@ def main():
     import samples_nn
     for declare in (samples.unary, samples.binary, samples.reduction, samples_nn.linear_algebra, samples_nn.joining, samples_nn.views,
                     samples_nn.network, samples_nn.losses, samples.mutation, samples_more.special,
-                    samples_more.ordering, samples_more.statistics):
+                    samples_more.ordering, samples_more.statistics, samples_more.linalg, samples_more.placing):
         declare()
     files, counts, wrong = {}, {}, []
     for group, row in rows:

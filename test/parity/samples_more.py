@@ -1,5 +1,7 @@
-"""The rows of the parity table, part three: special functions."""
-from generate import B, E, I, R, S, T, err, family, kink
+"""The rows of the parity table, part three: special functions, orders, statistics, linear algebra."""
+import torch
+
+from generate import B, E, I, R, S, Sample, T, err, family, kink
 from samples import PAIRS, POSITIVE, PROBABILITY, SPECIAL, UNIT, WIDE, inf, nan
 
 # The arguments at which special functions change their formula, or have zeros and poles.
@@ -200,3 +202,123 @@ def statistics():
     err('aminmax', S(0))
     R('countNonzero', T([[0.0, 1.0, nan], [-0.0, 2.0, 0.0]]).constant())
     R('countNonzero', I(3, 2, lo=-1, hi=2), 0)
+
+
+def linalg():
+    family('linalg')
+
+    def M(*shape, diagonal=3.0):
+        """Strong diagonals: well conditioned, and with distinct singular values."""
+        n = shape[-1]
+
+        def draw(rng, count):
+            values = [rng.randrange(-127, 128, 2) / 128 for _ in range(count)]
+            for i in range(0, count, n):
+                row = (i // n) % shape[-2]
+                if row < n:
+                    values[i + row] += diagonal + row
+            return values
+        return Sample(shape, 'float64', draw)
+
+    def P(*shape):
+        """Symmetric and positive definite."""
+        def draw(rng, count):
+            m = torch.tensor(M(*shape).draw(rng, count), dtype=torch.float64).reshape(shape)
+            return (m + m.mT).reshape(-1).tolist()
+        return Sample(shape, 'float64', draw)
+
+    singular = T([[1.0, 2.0], [2.0, 4.0]])
+    for op in ('inv', 'det', 'slogdet', 'matrixExp'):
+        for shape in ((2, 2), (3, 3), (2, 3, 3), (1, 1), (2, 1, 2, 2)):
+            R('linalg.' + op, M(*shape))
+        R('linalg.' + op, M(0, 2, 2))
+        err('linalg.' + op, S(2, 3))
+        err('linalg.' + op, S(3))
+        err('linalg.' + op, I(2, 2))
+    R('linalg.matrixExp', S(3, 3))
+    R('linalg.matrixExp', S(2, 2, lo=5, hi=9))
+    err('linalg.inv', singular)
+    err('linalg.inv', T([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 2.0], [2.0, 4.0]]]))
+    kink('linalg.det', singular)
+    kink('linalg.det', T([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 10.0]]))
+    kink('linalg.slogdet', T([[-1.0, 2.0], [2.0, 4.0]]))
+    for a, b in (((2, 2), (2,)), ((3, 3), (3, 2)), ((2, 3, 3), (2, 3)), ((2, 3, 3), (2, 3, 1)), ((3, 3), (2, 3, 2)),
+                 ((2, 1, 2, 2), (3, 2, 2)), ((2, 2), (2, 0))):
+        R('linalg.solve', M(*a), S(*b))
+    R('linalg.solve', M(3, 3), S(2, 3), left=False)
+    R('linalg.solve', M(2, 3, 3), S(2, 2, 3), left=False)
+    err('linalg.solve', singular, S(2))
+    err('linalg.solve', M(2, 2), S(3))
+    err('linalg.solve', M(2, 2), S(3, 2))
+    err('linalg.solve', S(2, 3), S(2))
+    for upper in (False, True):
+        R('linalg.solveTriangular', M(3, 3), S(3, 2), upper=upper)
+        R('linalg.solveTriangular', M(3, 3), S(2, 3), upper=upper, left=False)
+        R('linalg.solveTriangular', M(2, 3, 3), S(3, 2), upper=upper, unitriangular=True)
+        R('linalg.cholesky', P(3, 3), upper=upper)
+        R('linalg.cholesky', P(2, 2, 2), upper=upper)
+    R('linalg.cholesky', P(1, 1))
+    err('linalg.solveTriangular', M(3, 3), S(2, 2), upper=True)
+    err('linalg.cholesky', T([[1.0, 2.0], [2.0, 1.0]]))
+    err('linalg.cholesky', T([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 2.0], [2.0, 1.0]]]))
+    err('linalg.cholesky', S(2, 3))
+    for shape in ((3, 3), (4, 2), (2, 3), (2, 3, 2), (1, 3), (3, 1)):
+        R('linalg.qr', M(*shape))
+        R('linalg.svdvals', M(*shape))
+        R('linalg.pinv', M(*shape))
+    R('linalg.qr', M(2, 3), mode='complete')
+    R('linalg.qr', M(3, 2).constant(), mode='complete')
+    R('linalg.qr', M(3, 2).constant(), mode='r')
+    err('linalg.qr', M(2, 2), mode='full')
+    err('linalg.qr', S(2))
+    err('linalg.svdvals', S(2))
+    err('linalg.pinv', S(2))
+    kink('linalg.pinv', T([[1.0, 2.0], [2.0, 4.0], [3.0, 6.0]]))
+    R('linalg.eigvalsh', P(3, 3))
+    R('linalg.eigvalsh', P(2, 2, 2))
+    R('linalg.eigvalsh', P(1, 1))
+    R('linalg.eigvalsh', M(3, 3).constant())
+    err('linalg.eigvalsh', S(2, 3))
+    for o in ({}, *({'ord': k} for k in ('fro', 'nuc', 1, -1, 2, -2, inf, -inf))):
+        R('linalg.matrixNorm', M(3, 2), **o)
+        R('linalg.matrixNorm', M(2, 2, 3), keepdim=True, **o)
+        R('linalg.norm', M(3, 2), **o)
+    R('linalg.matrixNorm', S(2, 3, 2), dim=[0, 2])
+    R('linalg.matrixNorm', M(2, 3, 2), ord=1, dim=[1, 0], keepdim=True)
+    err('linalg.matrixNorm', S(2, 2), ord=3)
+    err('linalg.matrixNorm', S(2))
+    err('linalg.matrixNorm', S(2, 2), dim=[0, 0])
+    for o in ({}, dict(ord=1), dict(ord=3), dict(ord=inf), dict(ord=0), dict(dim=0), dict(ord=2, dim=1, keepdim=True)):
+        R('linalg.vectorNorm', S(2, 3), **o)
+        R('linalg.norm', S(4), **o) if 'keepdim' not in o else R('linalg.norm', S(2, 3, 2), **o)
+    for n in (0, 1, 2, 3, 5, -1, -2):
+        R('linalg.matrixPower', M(2, 2) if n else M(2, 2).constant(), n)
+    R('linalg.matrixPower', M(2, 3, 3), 3)
+    err('linalg.matrixPower', S(2, 3), 2)
+    for tensors in ([S(2, 3), S(3, 4)], [S(2, 3), S(3, 4), S(4, 2)], [S(3), S(3, 4), S(4, 2)],
+                    [S(2, 3), S(3, 4), S(4, 1), S(1, 2), S(2)]):
+        R('linalg.multiDot', tensors)
+    err('linalg.multiDot', [S(2, 2)])
+    R('linalg.cross', S(2, 3), S(2, 3))
+    R('linalg.cross', S(3), S(3))
+    R('linalg.cross', S(3, 2), S(3, 2), dim=0)
+    R('linalg.cross', S(1, 3), S(2, 3))
+    err('linalg.cross', S(2), S(2))
+    err('linalg.cross', S(3), S(2, 3))
+    R('linalg.vecdot', S(2, 3), S(2, 3))
+    R('linalg.vecdot', S(2, 3), S(2, 1), dim=0)
+    R('linalg.matrixRank', T([[1.0, 2.0], [2.0, 4.0]]).constant())
+    R('linalg.matrixRank', M(2, 3, 2).constant())
+
+
+def placing():
+    family('placing')
+    R('diagEmbed', S(3))
+    R('diagEmbed', S(2, 3))
+    R('diagEmbed', S(2, 3), offset=1)
+    R('diagEmbed', S(2, 3), offset=-2, dim1=0, dim2=2)
+    R('diagEmbed', S(2, 3), dim1=1, dim2=0)
+    R('diagEmbed', S(2, 0))
+    R('diagEmbed', I(3))
+    err('diagEmbed', S(3), dim1=0, dim2=0)
+    err('diagEmbed', S(3), dim1=0, dim2=2)
