@@ -92,6 +92,9 @@ export class Task {
       for (let node = this.ready.pop(); node !== undefined; node = this.ready.pop()) this.evaluate(node)
       this.conclude()
       return this.captured
+    } catch (error) {
+      if (modes.anomaly !== null && this.node !== null) modes.anomaly.failed(this.node)
+      throw error
     } finally {
       running = previous
       modes.grad = before
@@ -183,6 +186,10 @@ export class Task {
     if (g !== null || gs?.some((x) => x !== null) || node.runsOnNothing) node.run(g, gs, this)
     if (!this.keepGraph) node.release()
     if (node.hooks !== null) postHooks(node, out, gs ?? [g])
+    if (modes.anomaly !== null) {
+      modes.anomaly.check(node, out)
+      if (!this.keepGraph) modes.anomaly.freed(node)
+    }
     for (let i = 0; i < edges.length; i++) {
       const next = edges[i]!
       if (next === null || !this.wants(next)) continue

@@ -1,4 +1,5 @@
 /** `gradtape/autograd`: passes, the graph's vocabulary, and what plugs into it. */
+export { type AnomalyOptions, detectAnomaly, isAnomalyCheckNanEnabled, isAnomalyEnabled, setDetectAnomaly } from './anomaly.ts'
 export {
   type Checkpoint,
   CheckpointError,

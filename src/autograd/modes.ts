@@ -2,6 +2,8 @@
 import { ModeError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import type { TensorCore } from '../tensor.ts'
+import type { Node } from './node.ts'
+import type { VersionCounter } from './version.ts'
 
 /** A pair of saved-tensor hooks, and those that were in force around it. */
 export interface SavedHooks {
@@ -22,6 +24,25 @@ export interface MutationWatch {
   before(t: TensorCore): void
 }
 
+/** Follows what happens to nodes and versions, for errors that tell where; see `detectAnomaly`. */
+export interface AnomalyWatch {
+  readonly checkNan: boolean
+  /** A node was recorded. */
+  made(node: Node): void
+  /** A pass let go of what a node saved. */
+  freed(node: Node): void
+  /** An in-place operation counted a version up. */
+  changed(counter: VersionCounter): void
+  /** A node's rules or hooks threw. */
+  failed(node: Node): void
+  /** The gradients that a node made. */
+  check(node: Node, gradients: readonly (TensorCore | null)[]): void
+  /** For the text of a refusal: where the reader saved its tensor, and where that was changed. */
+  conflict(reader: object, counter: VersionCounter): string
+  /** Likewise: where a node was recorded, and freed. */
+  whereFreed(node: Node): string
+}
+
 /** The modes in force. Read on every op, so plain fields. */
 export const modes: {
   grad: boolean
@@ -32,6 +53,7 @@ export const modes: {
   hooksDisabled: string | null
   mutation: MutationWatch | null
   selection: Selection | null
+  anomaly: AnomalyWatch | null
 } = {
   /** Record operations? */
   grad: true,
@@ -48,6 +70,8 @@ export const modes: {
   mutation: null,
   /** Inside selective checkpoints. */
   selection: null,
+  /** Inside `detectAnomaly`. */
+  anomaly: null,
 }
 
 /** Throws what went wrong with a mode since the last op, once. */
@@ -98,7 +122,8 @@ export interface Mode {
 /** Puts back what was in force. */
 type Leave = () => void
 
-function guard(leave: Leave, name: string, watch: boolean): ModeGuard {
+/** A guard that calls `leave` once; `watch`: it must have been closed when the current job ends. */
+export function guard(leave: Leave, name: string, watch: boolean): ModeGuard {
   let open = true
   const restore = (): void => {
     if (!open) return

@@ -7,6 +7,7 @@ import { expandable, type Shape, sameShape } from '../shape.ts'
 import { refuse, TensorCore } from '../tensor.ts'
 import type { Task } from './engine.ts'
 import { fit } from './fit.ts'
+import { modes } from './modes.ts'
 import { freed, RawSaved, type SavedTensor } from './saved.ts'
 
 export { alias, freed, SavedTensor } from './saved.ts'
@@ -178,6 +179,7 @@ export abstract class Node {
     this.seq = sequence++
     this.shape = shape
     this.dt = dt
+    if (modes.anomaly !== null) modes.anomaly.made(this)
   }
 
   /** torch's name of the node: `MulBackward0`. */

@@ -163,6 +163,7 @@ export function bump(t: TensorCore, op: string): void {
   const vc = versionOf(t)
   vc.value++
   vc.op = op
+  if (modes.anomaly !== null) modes.anomaly.changed(vc)
 }
 
 /** After an in-place operation recorded as `node` (whose edge `slot` is the old history of `t`): the new history. */

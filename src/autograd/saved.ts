@@ -215,8 +215,9 @@ export class SavedTensor implements ArrayLike {
     throw new InPlaceError(
       `one of the variables needed for gradient computation has been modified by an inplace operation: [${this.dt.torchType} ${show(this.layout.shape)}]${which} ` +
         `is at version ${now}; expected version ${this.version} instead. ${reader.name()} saved it; ${vc!.op} changed it last. ` +
-        `Use the out-of-place ${vc!.op.replace(/_$/, '')} there, or clone() before saving or changing it. ` +
-        'Hint: enable anomaly detection to find the operation that failed to compute its gradient, with autograd.setDetectAnomaly(true).',
+        `Use the out-of-place ${vc!.op.replace(/_$/, '')} there, or clone() before saving or changing it.` +
+        (modes.anomaly?.conflict(reader, vc!) ??
+          ' Hint: enable anomaly detection to find the operation that failed to compute its gradient, with autograd.setDetectAnomaly(true).'),
       { op: vc!.op, shapes: [this.layout.shape], dtypes: [this.dt.name] },
     )
   }
@@ -279,7 +280,7 @@ export function freed(node: Node, doing?: string): GraphError {
     `${doing ?? 'Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). '}` +
       'Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify retainGraph: true if you need to ' +
       'backward through the graph a second time or if you need to access saved tensors after calling backward. ' +
-      `The node is ${node.name()} (output ${show(node.shape)}); an earlier backward went through it. ` +
+      `The node is ${node.name()} (output ${show(node.shape)}); an earlier backward went through it.${modes.anomaly?.whereFreed(node) ?? ''} ` +
       'The usual cause: a tensor computed in an earlier iteration is used again in this one; detach() it between iterations.',
     { op: node.name(), shapes: [node.shape] },
   )
