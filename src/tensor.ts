@@ -21,6 +21,14 @@ export interface ArrayLike {
   readonly dt: DTypeInfo
 }
 
+/** The version counter of new tensors. */
+let born: VersionCounter | null = null
+
+/** Gives new tensors this counter from the start (null: one of their own when somebody asks). */
+export function bornWith(counter: VersionCounter | null): void {
+  born = counter
+}
+
 /** Brands tensors across copies of the package; set on the prototype with the methods. */
 export const BRAND: unique symbol = Symbol.for('gradtape.tensor')
 
@@ -38,7 +46,7 @@ export class TensorCore implements ArrayLike {
   /** Which output of `node` this is. */
   outputNr = 0
   /** Counts in-place changes; made when somebody first asks. Null counts as 0. */
-  vc: VersionCounter | null = null
+  vc: VersionCounter | null
   leaf: LeafMeta | null = null
   viewMeta: ViewMeta | null = null
   /** Inside a transform: the level and what it wraps. */
@@ -48,6 +56,7 @@ export class TensorCore implements ArrayLike {
     this.storage = storage
     this.layout = layout
     this.dt = dt
+    this.vc = born
   }
 
   /** Sizes of the dims: `[2, 3]`. */

@@ -5,7 +5,7 @@ import { defaultGenerator, type Generator, type GeneratorState } from '../random
 import { isTensor, type TensorCore } from '../tensor.ts'
 import { flatten } from '../tree.ts'
 import { runningTask } from './engine.ts'
-import { type Mode, modeOf, modes, withGrad } from './modes.ts'
+import { type Mode, modeOf, modes, switchInference, withGrad } from './modes.ts'
 import { alias, SavedTensor } from './saved.ts'
 import { enterHooks } from './savedHooks.ts'
 
@@ -180,7 +180,7 @@ class Frame {
     const args = this.args()
     const { hooks, inference, selection } = modes
     modes.hooks = { pack: (t) => this.repack(t, made), unpack: (t: Tensor) => t, outer: null }
-    modes.inference = false
+    switchInference(false)
     modes.selection = null
     try {
       withGrad(true, () => this.run(args))
@@ -188,7 +188,7 @@ class Frame {
       if (!(error instanceof Enough)) throw error instanceof CheckpointError ? this.explain(error) : error
     } finally {
       modes.hooks = hooks
-      modes.inference = inference
+      switchInference(inference)
       modes.selection = selection
     }
     const problem = made.partial ? null : this.mismatch(made)

@@ -12,6 +12,7 @@ import { modes } from './modes.ts'
 import { alias, type GradHook, type GradientEdge, type HookHandle, HookList, leafOf, type Node, NodeHooks } from './node.ts'
 import { edgeOf, keepGradient, needs, refresh } from './record.ts'
 import { backpropagate, type Place } from './run.ts'
+import { bornInInference } from './version.ts'
 
 /** Options of `backward`. */
 export interface BackwardOptions {
@@ -68,6 +69,8 @@ function setRequiresGrad(x: TensorCore, requires: unknown, refusal: string): voi
   if (typeof requires !== 'boolean') throw new ArgumentError('requires_grad must be a bool')
   if (requires === needs(x, null)) return
   if (requires) {
+    if (bornInInference(x) && !modes.inference)
+      throw new AutogradError('Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.')
     if (!x.dt.floating)
       throw new DTypeError(`${refusal}, got ${x.dt.name}; convert it first, e.g. x.to('float32')`, { dtypes: [x.dt.name] })
     x.rg = true
@@ -93,6 +96,12 @@ export function detach(x: Tensor): Tensor {
     return wrap(level, detach(value as Tensor), null, dim) as Tensor
   }
   return alias(x) as Tensor
+}
+
+/** Was x made in inference mode? @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.is_inference.html */
+export function isInference(x: Tensor): boolean {
+  expectTensor('isInference', x, 'argument 0')
+  return bornInInference(x)
 }
 
 /** Takes x itself out of the graph. Errors: InPlaceError for views. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.detach_.html */
@@ -242,6 +251,11 @@ export const accessors: {
   isLeaf: { get: (x) => !needs(x, null) || x.node === null },
   retainsGrad: { get: retains },
   data: { get: data, set: setData },
-  _version: { get: (x) => x.vc?.value ?? 0 },
+  _version: {
+    get: (x) => {
+      if (bornInInference(x)) throw new AutogradError('Inference tensors do not track version counter.')
+      return x.vc?.value ?? 0
+    },
+  },
   _base: { get: (x) => x.viewMeta?.base ?? null },
 }

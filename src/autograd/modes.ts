@@ -1,9 +1,9 @@
 /** Grad modes: what is recorded, for how long, and what happens to a mode that crosses an `await`. */
 import { ModeError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
-import type { TensorCore } from '../tensor.ts'
+import { bornWith, type TensorCore } from '../tensor.ts'
 import type { Node } from './node.ts'
-import type { VersionCounter } from './version.ts'
+import { INFERENCE, type VersionCounter } from './version.ts'
 
 /** A pair of saved-tensor hooks, and those that were in force around it. */
 export interface SavedHooks {
@@ -203,11 +203,18 @@ function* inMode(inner: Generator, enter: () => Leave): Generator {
 function set(grad: boolean, inference: boolean): Leave {
   const before = { grad: modes.grad, inference: modes.inference }
   modes.grad = grad
-  modes.inference = inference
+  switchInference(inference)
   return () => {
     modes.grad = before.grad
-    modes.inference = before.inference
+    switchInference(before.inference)
   }
+}
+
+/** New tensors are inference tensors from here on, or aren't. */
+export function switchInference(on: boolean): void {
+  if (on === modes.inference) return
+  modes.inference = on
+  bornWith(on ? INFERENCE : null)
 }
 
 /**
@@ -219,16 +226,35 @@ function set(grad: boolean, inference: boolean): Leave {
 export const noGrad: Mode = /* @__PURE__ */ modeOf('noGrad', () => set(false, modes.inference))
 
 /**
- * Switches recording on inside `noGrad`.
+ * Switches recording on inside `noGrad`; inside `inferenceMode` nothing is recorded all the same.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.enable_grad.html
  */
-export const enableGrad: Mode = /* @__PURE__ */ modeOf('enableGrad', () => set(true, modes.inference))
+export const enableGrad: Mode = /* @__PURE__ */ modeOf('enableGrad', () => set(!modes.inference, modes.inference))
+
+/** Inference mode: `noGrad`'s three forms, and the mode off with `false` as the first argument. */
+export interface InferenceMode extends Mode {
+  <R>(fn: () => R): R
+  <R>(enabled: boolean, fn: () => R): R
+  enter(enabled?: boolean): ModeGuard
+}
+
+const inference = (enabled: boolean): Mode => modeOf('inferenceMode', () => set(!enabled, enabled))
 
 /**
- * Like `noGrad`, for code that will never be differentiated.
+ * Like `noGrad`, for code that will never be differentiated: tensors made inside don't count versions, and for good may
+ * neither be saved for a backward pass nor be changed in place outside. `inferenceMode(false, fn)` runs `fn` in normal mode.
+ * @example
+ * const y = inferenceMode(() => model.forward(x))
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad_mode.inference_mode.html
  */
-export const inferenceMode: Mode = /* @__PURE__ */ modeOf('inferenceMode', () => set(false, true))
+export const inferenceMode: InferenceMode = /* @__PURE__ */ Object.assign(
+  <R>(first: boolean | (() => R), fn?: () => R): R =>
+    typeof first === 'boolean' ? inference(first)(fn as () => R) : inference(true)(first),
+  {
+    wrap: <F extends AnyFunction>(fn: F): F => inference(true).wrap(fn),
+    enter: (enabled = true): ModeGuard => inference(enabled).enter(),
+  },
+)
 
 /**
  * Switches recording on or off at once, until changed again; the result restores what was in force.
@@ -238,7 +264,7 @@ export const inferenceMode: Mode = /* @__PURE__ */ modeOf('inferenceMode', () =>
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad_mode.set_grad_enabled.html
  */
 export function setGradEnabled(enabled: boolean): ModeGuard {
-  return guard(set(enabled, modes.inference), 'setGradEnabled', false)
+  return guard(set(enabled && !modes.inference, modes.inference), 'setGradEnabled', false)
 }
 
 /** Runs library code with recording set to `grad`, without the checks meant for users' functions. */

@@ -8,6 +8,7 @@ import type { Task } from './engine.ts'
 import type { Level } from './levels.ts'
 import { modes } from './modes.ts'
 import { type Creation, leafOf, Node, NodeHooks, type Saved, ViewMeta, versionOf } from './node.ts'
+import { bornInInference, INFERENCE } from './version.ts'
 
 /** Does `t` require gradients at this level (null: the plain tape)? Views follow their base. */
 export function needs(t: TensorCore, level: Level | null): boolean {
@@ -77,15 +78,20 @@ export function refresh(t: TensorCore): boolean {
   return t.rg
 }
 
-const TAIL: Readonly<Record<Exclude<Creation, 'default' | 'multiOutput' | 'function'>, readonly [string, string]>> = {
-  noGrad: ['no_grad mode', 'noGrad'],
-  inference: ['inference mode', 'inferenceMode'],
+/** What each mode is called, and what its opposite is. */
+const MODES: Readonly<Record<'noGrad' | 'inference', readonly [mode: string, ours: string, outside: string]>> = {
+  noGrad: ['no_grad mode', 'noGrad', 'with grad mode enabled'],
+  inference: ['inference mode', 'inferenceMode', 'in normal mode'],
 }
 
-function ambiguous(mode: string): string {
+/** The refusal of a view made in one mode that is changed in another; `what` says what was changed. */
+function ambiguous(t: TensorCore, creation: 'noGrad' | 'inference', what: string): string {
+  const [mode, ours, outside] = MODES[creation]
+  const of =
+    t.node === null ? 'A view was' : `Output ${t.outputNr} of ${t.node.name().replace(/Backward\d*$/, '')} is a view of a view which was`
   return (
-    'Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace ' +
-    `either both inside the ${mode} block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked).`
+    `${of} created in ${mode} and ${what} modified inplace ${outside}. Given that this use case is ambiguous and error-prone, it is forbidden. ` +
+    `You can clarify your code by moving both the view and the inplace either both inside the ${ours} block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked).`
   )
 }
 
@@ -100,10 +106,7 @@ function overridden(): string {
 function staleView(t: TensorCore): InPlaceError {
   const creation = t.viewMeta!.creation
   if (creation === 'noGrad' || creation === 'inference') {
-    const [long, short] = TAIL[creation]
-    return new InPlaceError(
-      `A view was created in ${long} and its base or another view of its base has been modified inplace with grad mode enabled. ${ambiguous(short)}`,
-    )
+    return new InPlaceError(ambiguous(t, creation, 'its base or another view of its base has been'))
   }
   if (creation === 'function') {
     return new InPlaceError(
@@ -122,16 +125,19 @@ export function checkInPlace(op: string, t: TensorCore, willRecord: boolean): vo
 }
 
 function refuseInPlace(op: string, t: TensorCore, willRecord: boolean): void {
-  if (!modes.grad) return
-  if (t.viewMeta === null) {
-    if (t.rg && t.node === null) {
-      throw new InPlaceError(
-        `a leaf Variable that requires grad is being used in an in-place operation. ${op} would change it behind the graph's back: use ${op.replace(/_$/, '')}, or run it inside noGrad(() => …)`,
-        { op },
-      )
-    }
-    return
+  if (modes.grad && t.viewMeta === null && t.rg && t.node === null) {
+    throw new InPlaceError(
+      `a leaf Variable that requires grad is being used in an in-place operation. ${op} would change it behind the graph's back: use ${op.replace(/_$/, '')}, or run it inside noGrad(() => …)`,
+      { op },
+    )
   }
+  if (bornInInference(t) && !modes.inference) {
+    throw new InPlaceError(
+      `Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a normal tensor before doing inplace update. (${op})`,
+      { op, shapes: [t.layout.shape] },
+    )
+  }
+  if (!modes.grad || t.viewMeta === null) return
   refresh(t)
   const { base, creation } = t.viewMeta
   if (creation === 'default' || !(willRecord || t.rg || base.rg)) {
@@ -142,12 +148,7 @@ function refuseInPlace(op: string, t: TensorCore, willRecord: boolean): void {
     )
   }
   const maker = t.node?.name() ?? 'its function'
-  if (creation === 'noGrad' || creation === 'inference') {
-    const [long, short] = TAIL[creation]
-    throw new InPlaceError(`A view was created in ${long} and is being modified inplace with grad mode enabled. ${ambiguous(short)}`, {
-      op,
-    })
-  }
+  if (creation === 'noGrad' || creation === 'inference') throw new InPlaceError(ambiguous(t, creation, 'is being'), { op })
   if (creation === 'multiOutput') {
     throw new InPlaceError(
       `Output ${t.outputNr} of ${maker} is a view and is being modified inplace. This view is the output of a function that returns multiple views. ` +
@@ -161,6 +162,7 @@ function refuseInPlace(op: string, t: TensorCore, willRecord: boolean): void {
 /** Counts an in-place change. */
 export function bump(t: TensorCore, op: string): void {
   const vc = versionOf(t)
+  if (vc === INFERENCE) return
   vc.value++
   vc.op = op
   if (modes.anomaly !== null) modes.anomaly.changed(vc)

@@ -8,7 +8,7 @@ import { type ArrayLike, isTensor, TensorCore } from '../tensor.ts'
 import { modes, type SavedHooks, withGrad } from './modes.ts'
 import type { LeafMeta, Node } from './node.ts'
 import { callHook } from './user.ts'
-import { versionOf } from './version.ts'
+import { bornInInference, versionOf } from './version.ts'
 
 // Note [Saved-tensor hooks]
 // While hooks are in force, a tensor is packed as it is saved: the innermost pair sees it first, and what it returns, if
@@ -153,9 +153,19 @@ export class SavedTensor implements ArrayLike {
   private output: Node | null
   private readonly outputNr: number
   private readonly version: number
+  /** Had the tensor a history when it was saved? */
+  private readonly connected: boolean
   private packed: Packed | null = null
 
   private constructor(t: TensorCore, output: Node | null) {
+    if (bornInInference(t)) {
+      throw new GraphError(
+        'Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in computation tracked by autograd. ' +
+          'To work around this, you can make a clone to get a normal tensor and use it in autograd, or use noGrad instead of inferenceMode. ' +
+          `(The tensor has shape ${show(t.layout.shape)}.)`,
+        { shapes: [t.layout.shape] },
+      )
+    }
     this.storage = t.storage
     this.layout = t.layout
     this.dt = t.dt
@@ -163,6 +173,7 @@ export class SavedTensor implements ArrayLike {
     this.output = output
     this.outputNr = t.outputNr
     this.version = t.vc === null ? 0 : t.vc.value
+    this.connected = t.node !== null
   }
 
   static input(t: TensorCore): SavedTensor {
@@ -207,6 +218,13 @@ export class SavedTensor implements ArrayLike {
   /** Refuses if the elements were changed since they were saved. What hooks hold is their own affair. */
   check(reader: Reader): void {
     if (this.packed !== null) return
+    if (this.connected && this.output === null && this.tensor!.node === null) {
+      throw new GraphError(
+        'Trying to use a saved tensor that has been detached in-place, i.e. with .detach_(). This is not supported, please use out-of-place `.detach()` instead. ' +
+          `(${reader.name()} saved it; shape ${show(this.layout.shape)}.)`,
+        { shapes: [this.layout.shape] },
+      )
+    }
     const vc = this.tensor!.vc
     const now = vc === null ? 0 : vc.value
     if (now === this.version) return

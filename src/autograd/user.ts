@@ -5,7 +5,7 @@ import { escape } from '../memory/area.ts'
 import { sameShape } from '../shape.ts'
 import { isTensor, type TensorCore } from '../tensor.ts'
 import { isPlainObject } from '../tree.ts'
-import { modes } from './modes.ts'
+import { modes, switchInference } from './modes.ts'
 import type { GradHook, Node } from './node.ts'
 
 function markEscaped(value: unknown): void {
@@ -54,7 +54,7 @@ export function callHook<A extends unknown[], R>(fn: (...args: A) => R, args: A)
     throw stackError(error) ?? error
   } finally {
     modes.grad = grad
-    modes.inference = inference
+    switchInference(inference)
     modes.hooks = hooks
   }
 }

@@ -16,3 +16,14 @@ export class VersionCounter {
 export function versionOf(t: TensorCore): VersionCounter {
   return (t.vc ??= new VersionCounter())
 }
+
+/**
+ * The counter of all inference tensors, which doesn't count: they are born with it, and their views share it. That is also
+ * how they are told from others.
+ */
+export const INFERENCE: VersionCounter = /* @__PURE__ */ new VersionCounter()
+
+/** Was this tensor made in inference mode (or is it a view of one that was)? */
+export function bornInInference(t: TensorCore): boolean {
+  return t.vc === INFERENCE
+}
