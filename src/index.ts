@@ -1,5 +1,6 @@
 /** The public face of gradtape. */
 
+export { isAnomalyCheckNanEnabled, isAnomalyEnabled } from './autograd/anomaly.ts'
 export * as autograd from './autograd/index.ts'
 export { enableGrad, inferenceMode, isGradEnabled, isInferenceModeEnabled, noGrad, setGradEnabled } from './autograd/modes.ts'
 export type { BackendName } from './backend/backend.ts'

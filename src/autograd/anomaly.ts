@@ -1,5 +1,5 @@
 /** Anomaly detection: while it is on, nodes and changes remember the lines that caused them, and gradients may not be NaN. */
-import { GraphError } from '../errors.ts'
+import { GraphError, show } from '../errors.ts'
 import { readAll, type TensorCore } from '../tensor.ts'
 import { warn } from '../warnings.ts'
 import { runningTask } from './engine.ts'
@@ -9,7 +9,8 @@ import type { VersionCounter } from './version.ts'
 
 // Note [Where the user's line is]
 // A trace is an error object that nobody throws: engines format it when its text is first read. Frames of this library
-// and of the runtime are left out, so that the first line is the user's own.
+// and of the runtime are left out, so that the first line is the user's own. Nodes show it in their metadata, under torch's
+// names: `traceback_`, and `parent_` for the node that was running, if it was made inside a backward pass.
 
 /** Frames kept per trace: a recursive model is deep. */
 const FRAMES = 60
@@ -54,6 +55,15 @@ interface Origin {
   freed: Error | null
 }
 
+/** The error that is on its way comes first: a handler that throws doesn't replace it. */
+function tell(message: string): void {
+  try {
+    warn(message)
+  } catch {
+    console.error(message)
+  }
+}
+
 class Watch implements AnomalyWatch {
   readonly checkNan: boolean
 
@@ -62,7 +72,11 @@ class Watch implements AnomalyWatch {
   }
 
   made(node: Node): void {
-    origins().set(node, { made: trace(), parent: runningTask()?.node ?? null, freed: null })
+    const made = trace()
+    const parent = runningTask()?.node ?? null
+    origins().set(node, { made, parent, freed: null })
+    Object.defineProperty(node.metadata, 'traceback_', { get: () => lines(made), enumerable: true, configurable: true })
+    if (parent !== null) node.metadata['parent_'] = parent
   }
 
   freed(node: Node): void {
@@ -82,13 +96,13 @@ class Watch implements AnomalyWatch {
       const first = node === failing
       const what = first ? `Error detected in ${node.name()}.` : `\n\nPrevious calculation was induced by ${node.name()}.`
       if (origin === undefined) {
-        warn(
+        tell(
           `${what} No forward pass information available.${first ? ' Enable detect anomaly during forward pass for more information.' : ''}`,
         )
         return
       }
       const did = first ? 'caused the error' : 'induced the previous calculation'
-      warn(`${what} Traceback of forward call that ${did}:\n${lines(origin.made).join('\n')}`)
+      tell(`${what} Traceback of forward call that ${did}:\n${lines(origin.made).join('\n')}`)
       node = origin.parent
     }
   }
@@ -102,10 +116,13 @@ class Watch implements AnomalyWatch {
       if (!readAll(g).some(Number.isNaN)) continue
       const origin = origins().get(node)
       const where = origin === undefined ? '' : ` It was recorded at ${line(origin.made)}.`
-      throw new GraphError(`Function '${node.name()}' returned nan values in its ${i}th output.${where}`, {
-        op: node.name(),
-        shapes: [g.layout.shape],
-      })
+      throw new GraphError(
+        `Function '${node.name()}' returned nan values in its ${i}th output.${where} That is the gradient of input ${i} of ${node.operation ?? 'the operation'} (shape ${show(g.layout.shape)}); NaN comes of 0 · ∞, ∞ - ∞ and 0 / 0, or was there before.`,
+        {
+          op: node.operation ?? node.name(),
+          shapes: [g.layout.shape],
+        },
+      )
     }
   }
 
@@ -113,6 +130,7 @@ class Watch implements AnomalyWatch {
     const saved = origins().get(reader as Node)
     const changed = changes().get(counter)
     return (
+      ' Hint: the backtrace further above shows the operation that failed to compute its gradient. The variable in question was changed in there or anywhere later.' +
       (saved === undefined ? '' : ` It was saved at ${line(saved.made)}.`) +
       (changed === undefined ? '' : ` It was changed at ${line(changed)}.`)
     )

@@ -123,7 +123,7 @@ class Frame {
   }
 
   private args(): readonly unknown[] {
-    const reader = { name: () => 'checkpoint' }
+    const reader = { name: () => 'checkpoint', operation: null }
     return this.rebuild(this.inputs.map((x) => (x instanceof SavedTensor ? x.unpack(reader) : x))) as readonly unknown[]
   }
 

@@ -210,6 +210,10 @@ export class FunctionNode extends Node {
     return `${this.fn.name}Backward`
   }
 
+  override get operation(): string {
+    return this.fn.name
+  }
+
   /** Undefined gradients are made zeros, or shown as null. */
   override get runsOnNothing(): boolean {
     return true

@@ -185,6 +185,11 @@ export abstract class Node {
   /** torch's name of the node: `MulBackward0`. */
   abstract name(): string
 
+  /** The operation that was recorded, by its name here: `mul`. Null where there is none. */
+  get operation(): string | null {
+    return null
+  }
+
   /** Computes gradients of the inputs into `pass.out`, from the gradients of the outputs (null: undefined). */
   abstract run(g: TensorCore | null, gs: readonly (TensorCore | null)[] | null, pass: Pass): void
 

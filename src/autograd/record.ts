@@ -287,6 +287,10 @@ export class CopySlices extends Node {
     if (whole.storage.owner === task.area) whole.storage.uses--
   }
 
+  override get operation(): string | null {
+    return this.inner.operation
+  }
+
   override release(): void {
     this.inner.release()
   }

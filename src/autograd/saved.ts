@@ -135,6 +135,12 @@ function pack(t: TensorCore, first: SavedHooks, history: History | null): Packed
 /** Who reads a saved tensor: a node, for the text of a refusal. */
 interface Reader {
   name(): string
+  readonly operation: string | null
+}
+
+/** `MulBackward0 of mul`. */
+function called({ operation }: Reader): string {
+  return operation === null ? '' : ` of ${operation}`
 }
 
 /** The storage of a saved tensor whose elements are with its hooks. */
@@ -221,7 +227,7 @@ export class SavedTensor implements ArrayLike {
     if (this.connected && this.output === null && this.tensor!.node === null) {
       throw new GraphError(
         'Trying to use a saved tensor that has been detached in-place, i.e. with .detach_(). This is not supported, please use out-of-place `.detach()` instead. ' +
-          `(${reader.name()} saved it; shape ${show(this.layout.shape)}.)`,
+          `(${reader.name()}${called(reader)} saved it; shape ${show(this.layout.shape)}.)`,
         { shapes: [this.layout.shape] },
       )
     }
@@ -232,7 +238,7 @@ export class SavedTensor implements ArrayLike {
     const which = maker === null ? '' : `, which is output ${this.outputNr} of ${maker.name()},`
     throw new InPlaceError(
       `one of the variables needed for gradient computation has been modified by an inplace operation: [${this.dt.torchType} ${show(this.layout.shape)}]${which} ` +
-        `is at version ${now}; expected version ${this.version} instead. ${reader.name()} saved it; ${vc!.op} changed it last. ` +
+        `is at version ${now}; expected version ${this.version} instead. ${reader.name()}${called(reader)} saved it; ${vc!.op} changed it last. ` +
         `Use the out-of-place ${vc!.op.replace(/_$/, '')} there, or clone() before saving or changing it.` +
         (modes.anomaly?.conflict(reader, vc!) ??
           ' Hint: enable anomaly detection to find the operation that failed to compute its gradient, with autograd.setDetectAnomaly(true).'),
@@ -298,7 +304,7 @@ export function freed(node: Node, doing?: string): GraphError {
     `${doing ?? 'Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). '}` +
       'Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify retainGraph: true if you need to ' +
       'backward through the graph a second time or if you need to access saved tensors after calling backward. ' +
-      `The node is ${node.name()} (output ${show(node.shape)}); an earlier backward went through it.${modes.anomaly?.whereFreed(node) ?? ''} ` +
+      `The node is ${node.name()}${called(node)} (output ${show(node.shape)}); an earlier backward went through it.${modes.anomaly?.whereFreed(node) ?? ''} ` +
       'The usual cause: a tensor computed in an earlier iteration is used again in this one; detach() it between iterations.',
     { op: node.name(), shapes: [node.shape] },
   )

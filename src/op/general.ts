@@ -351,6 +351,10 @@ export class GeneralNode<P> extends Node implements Context<P> {
     return typeof node === 'string' ? node : node(this.p)
   }
 
+  override get operation(): string {
+    return this.op.name
+  }
+
   private read(slot: number): Tensor {
     if (!this.live) throw freed(this)
     const s = this.store?.get(slot)

@@ -36,6 +36,10 @@ export class ElementwiseNode extends Node {
     return typeof node === 'string' ? node : node(this.scalarMask)
   }
 
+  override get operation(): string {
+    return this.op.name
+  }
+
   private at(slot: number): SavedTensor | null {
     return slot === 0 ? this.a : slot === 1 ? this.b : slot === 2 ? this.c : this.y
   }

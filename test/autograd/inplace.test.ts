@@ -32,7 +32,7 @@ describe('version counters', () => {
       const y = h.mul(h)
       change(h)
       expect(() => y.sum().backward()).toThrow(
-        /modified by an inplace operation: \[torch.DoubleTensor \[2\]\].*is at version 1; expected version 0 instead.*MulBackward0 saved it; add_ changed it/s,
+        /modified by an inplace operation: \[torch.DoubleTensor \[2\]\].*is at version 1; expected version 0 instead.*MulBackward0 of mul saved it; add_ changed it/s,
       )
     }
   })

@@ -293,7 +293,7 @@ test('under anomaly detection a conflict names both operations and both lines', 
     change(y)
     y.sum().backward()
   })
-  expect(text).toMatch(/ExpBackward0 saved it; mul_ changed it last/)
+  expect(text).toMatch(/ExpBackward0 of exp saved it; mul_ changed it last/)
   expect(text).toMatch(/It was saved at save \(.*modes\.test\.ts:\d+:\d+\)\. It was changed at change \(.*modes\.test\.ts:\d+:\d+\)\./)
   expect(warnings[1]).toMatch(
     /^Error detected in ExpBackward0\. Traceback of forward call that caused the error:\nat save \(.*modes\.test\.ts/,
@@ -308,7 +308,7 @@ test('and a freed graph its node, where that was recorded and where it was freed
     free(y)
     y.backward()
   })
-  expect(text).toMatch(/The node is ExpBackward0 \(output \[2\]\)/)
+  expect(text).toMatch(/The node is ExpBackward0 of exp \(output \[2\]\)/)
   expect(text).toMatch(/It was recorded at record \(.*modes\.test\.ts:\d+:\d+\) and freed at free \(.*modes\.test\.ts:\d+:\d+\)\./)
 })
 
