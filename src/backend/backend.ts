@@ -132,15 +132,16 @@ export type MaxPoolKernel = (
 ) => void
 
 /**
- * Windows of images as matrix rows: [n, c, h, w] contiguous → [n, oh, ow, c, kh, kw] contiguous with zero padding, and the
- * transpose, which adds every window back into the (cleared by the caller) image.
+ * Windows of images as columns of a matrix, and the transpose, which adds every element back to the pixel it came from:
+ * `planes` contiguous [h, w] images and a contiguous [planes, kh, kw, rows, ow] array, which holds the windows of map rows
+ * first … first + rows − 1. What lies in the padding is written as zero, or not added.
  */
 export type WindowKernel = (
-  n: number,
-  c: number,
+  planes: number,
   h: number,
   w: number,
-  oh: number,
+  first: number,
+  rows: number,
   ow: number,
   window: Window2d,
   image: number,

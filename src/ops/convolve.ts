@@ -2,14 +2,16 @@
  * Convolutions of images as records. y = conv(x, w) is bilinear; its two transposes, with respect to the image and to the
  * weight, are operations of their own, and the derivatives of the three are again these three.
  */
+
+import { fold2d, unfold2d } from '../backend/jobs/window.ts'
 import type { DTypeInfo } from '../dtype.ts'
-import { addInto, backend, contiguous, copyInto, fillWith, resident, workspace } from '../execute.ts'
+import { addInto, backend, contiguous, copyInto, fillWith, workspace } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import { type Owner, Storage } from '../memory/storage.ts'
 import { type Batched, type GeneralOp, general, inFront, vjp } from '../op/general.ts'
 import { type ArrayLike, address, empty, type TensorCore } from '../tensor.ts'
-import { eachPlace, type Pair, type Windows } from './window.ts'
+import type { Pair, Windows } from './window.ts'
 
 /**
  * A convolution between images of c channels and size `image` and maps of o channels and size `map`. Weights are
@@ -118,27 +120,14 @@ function chunks(
 
 const cut = (a: ArrayLike, layout: Layout): ArrayLike => ({ storage: a.storage, dt: a.dt, layout })
 
-/** Images first … first + count as [count, groups, cg, h, w]. */
-function grouped(x: ArrayLike, first: number, count: number, p: Convolution, s: Sizes): ArrayLike {
-  const [sn, sc] = x.layout.strides as [number, number]
-  const rest = x.layout.strides.slice(2)
-  const strides = [sn, sc * s.cg, sc, ...(p.spatial === 1 ? [0] : []), ...rest]
-  return cut(x, new Layout([count, p.groups, s.cg, ...p.image], strides, x.layout.offset + first * sn))
+/** columns = windows of the contiguous images first … first + count. */
+function unfold(x: ArrayLike, first: number, count: number, columns: ArrayLike, p: Convolution, s: Sizes): void {
+  backend().job(unfold2d, x.dt.name)(count * s.c, ...p.image, 0, ...p.map, p, planesOf(x, first, s).at, address(columns))
 }
 
-/** columns = windows of the images. */
-function unfold(images: ArrayLike, columns: ArrayLike, p: Convolution): void {
-  if (p.padding[0] + p.padding[1] > 0) fillWith(columns, 0)
-  eachPlace(p, (ky, kx, windows, elements) => {
-    copyInto(cut(columns, windows(columns.layout.select(3, ky).select(3, kx))), cut(images, elements(images.layout)))
-  })
-}
-
-/** images += columns, every element where it came from. */
-function fold(images: ArrayLike, columns: ArrayLike, p: Convolution): void {
-  eachPlace(p, (ky, kx, windows, elements) => {
-    addInto(cut(images, elements(images.layout)), cut(columns, windows(columns.layout.select(3, ky).select(3, kx))))
-  })
+/** Contiguous images += columns, every element where it came from. */
+function fold(x: ArrayLike, first: number, count: number, columns: ArrayLike, p: Convolution, s: Sizes): void {
+  backend().job(fold2d, x.dt.name)(count * s.c, ...p.image, 0, ...p.map, p, planesOf(x, first, s).at, address(columns))
 }
 
 /** The columns as matrices [window, pixels]. */
@@ -179,13 +168,13 @@ function forward(x: TensorCore, w: TensorCore, bias: TensorCore | undefined, p: 
   const { dt } = x
   const out = empty(Layout.of(shaped(p, s.n, s.o, p.map)), dt, owner)
   if (out.layout.numel === 0) return out
-  const images = pointwise(p) ? contiguous(x, owner) : resident(x)
+  const images = contiguous(x, owner)
   const weights = contiguous(w, owner)
   if (bias !== undefined) copyInto(out, perChannel(bias, p))
   else if (s.window === 0) fillWith(out, 0)
   if (s.window === 0) return out
   chunks(p, s, dt, [s.og, s.pixels, s.window], (first, count, columns, work) => {
-    if (columns !== null) unfold(grouped(images, first, count, p, s), columns, p)
+    if (columns !== null) unfold(images, first, count, columns, p, s)
     const b = columns === null ? planesOf(images, first, s) : matrixOf(columns, p, s)
     const products = { dt, m: s.og, n: s.pixels, k: s.window, groups: p.groups, work }
     multiply(products, count, weightsOf(weights, s), b, mapsOf(out, first, s), bias !== undefined)
@@ -215,7 +204,7 @@ function toImage(g: TensorCore, w: TensorCore, bias: TensorCore | undefined, p: 
       const c = columns === null ? planesOf(out, first, s) : matrixOf(columns, p, s)
       const products = { dt, m: s.window, n: s.pixels, k: s.og, groups: p.groups, work }
       multiply(products, count, transposed(weightsOf(weights, s)), mapsOf(maps, first, s), c, false)
-      if (columns !== null) fold(grouped(out, first, count, p, s), columns, p)
+      if (columns !== null) fold(out, first, count, columns, p, s)
     })
   }
   if (bias !== undefined) addInto(out, perChannel(bias, p))
@@ -229,13 +218,13 @@ function toWeight(g: TensorCore, x: TensorCore, p: Convolution, owner: Owner | n
   const out = empty(Layout.of(shaped(p, s.o, s.cg, p.kernel)), dt, owner)
   if (out.layout.numel === 0) return out
   const maps = contiguous(g, owner)
-  const images = pointwise(p) ? contiguous(x, owner) : resident(x)
+  const images = contiguous(x, owner)
   if (s.n === 0 || s.pixels === 0) {
     fillWith(out, 0)
     return out
   }
   chunks(p, s, dt, [s.og, s.window, s.pixels], (first, count, columns, work) => {
-    if (columns !== null) unfold(grouped(images, first, count, p, s), columns, p)
+    if (columns !== null) unfold(images, first, count, columns, p, s)
     const b = columns === null ? planesOf(images, first, s) : matrixOf(columns, p, s)
     const products = { dt, m: s.og, n: s.window, k: s.pixels, groups: p.groups, work }
     multiply(products, count, mapsOf(maps, first, s), transposed(b), weightsOf(out, s), first > 0)

@@ -621,28 +621,31 @@ describe('windows', () => {
       const [oh, ow] = outSize(c)
       const windows = windowsOf(c)
       const plane = c.h * c.w
-      // Where each element of the columns comes from, in the order [n, oh, ow, c, kh, kw].
-      const from: number[] = []
-      for (let s = 0; s < n; s++) {
-        for (const one of windows) {
-          for (let q = 0; q < ch; q++) for (const p of one) from.push(p < 0 ? -1 : (s * ch + q) * plane + p)
+      // Where each element of the columns comes from, in the order [n, c, kh, kw, oh, ow]; all rows, and the last one alone.
+      for (const first of oh > 1 ? [0, oh - 1] : [0]) {
+        const rows = oh - first
+        const from: number[] = []
+        for (let q = 0; q < n * ch; q++) {
+          windows[0]!.forEach((_, place) => {
+            for (const one of windows.slice(first * ow)) from.push(one[place]! < 0 ? -1 : q * plane + one[place]!)
+          })
         }
-      }
-      for (const d of DTYPES) {
-        const image = values(d, n * ch * plane)
-        const columns = room(d, from.length)
-        backend.job(unfold2d, d)(n, ch, c.h, c.w, oh, ow, c.win, put(d, image), columns)
-        expect(get(d, columns, from.length)).toEqual(from.map((p) => (p < 0 ? 0 : image[p]!)))
+        for (const d of DTYPES) {
+          const image = values(d, n * ch * plane)
+          const columns = room(d, from.length)
+          backend.job(unfold2d, d)(n * ch, c.h, c.w, first, rows, ow, c.win, put(d, image), columns)
+          expect(get(d, columns, from.length)).toEqual(from.map((p) => (p < 0 ? 0 : image[p]!)))
 
-        const grads = values(d, from.length)
-        const sums = new Array<number>(image.length).fill(0)
-        for (const [k, p] of from.entries()) if (p >= 0) sums[p] = stored(d, [sums[p]! + grads[k]!])[0]!
-        const back = put(
-          d,
-          sums.map(() => 0),
-        )
-        backend.job(fold2d, d)(n, ch, c.h, c.w, oh, ow, c.win, back, put(d, grads))
-        expect(get(d, back, image.length)).toEqual(sums)
+          const grads = values(d, from.length)
+          const sums = new Array<number>(image.length).fill(0)
+          for (const [k, p] of from.entries()) if (p >= 0) sums[p] = stored(d, [sums[p]! + grads[k]!])[0]!
+          const back = put(
+            d,
+            sums.map(() => 0),
+          )
+          backend.job(fold2d, d)(n * ch, c.h, c.w, first, rows, ow, c.win, back, put(d, grads))
+          expect(get(d, back, image.length)).toEqual(sums)
+        }
       }
     }
   })

@@ -1,6 +1,6 @@
-/** Jobs over 2-d windows of images: max pooling, windows as matrix rows, and their transpose. */
+/** Jobs over 2-d windows of images: max pooling, windows as matrix columns, and their transpose. */
 import type { DType } from '../../dtype.ts'
-import type { LinearMemory, MaxPoolKernel, WindowKernel } from '../backend.ts'
+import type { LinearMemory, MaxPoolKernel, Window2d, WindowKernel } from '../backend.ts'
 import { bytesOf, viewOf, wordsOf } from './views.ts'
 
 /** The least t ≥ 0 with start + t·step ≥ 0: where a window that starts outside the image enters it. */
@@ -60,41 +60,45 @@ export function maxPool2dKernel(memory: LinearMemory, dtype: DType): MaxPoolKern
   }
 }
 
-/** columns[n, oy, ox, c, ky, kx] = image[n, c, oy·stride + ky·dilation - padding, …], 0 outside the image. */
-export function unfold2dKernel(memory: LinearMemory, dtype: DType): WindowKernel {
-  const bytes = bytesOf(dtype)
-  return (n, c, h, w, oh, ow, window, image, columns) => {
-    const {
-      kernel: [kh, kw],
-      stride: [sh, sw],
-      padding: [ph, pw],
-      dilation: [dh, dw],
-    } = window
-    // Zero is all zero bits in every dtype, so elements move without being read as numbers.
-    const view = wordsOf(memory, bytes)
-    let to = columns / bytes
-    for (let s = 0; s < n; s++) {
-      const sample = image / bytes + s * c * h * w
-      for (let oy = 0; oy < oh; oy++) {
-        const y0 = oy * sh - ph
-        const yFrom = entry(y0, dh)
-        const yTo = exit(y0, dh, kh, h)
-        for (let ox = 0; ox < ow; ox++) {
-          const x0 = ox * sw - pw
-          const xFrom = entry(x0, dw)
-          const xTo = exit(x0, dw, kw, w)
-          for (let ch = 0; ch < c; ch++) {
-            const plane = sample + ch * h * w
-            for (let ky = 0; ky < kh; ky++, to += kw) {
-              const from = plane + (y0 + ky * dh) * w + x0
-              const inside = ky >= yFrom && ky < yTo
-              if (inside && xFrom === 0 && xTo === kw) for (let kx = 0; kx < kw; kx++) view[to + kx] = view[from + kx * dw]!
-              else for (let kx = 0; kx < kw; kx++) view[to + kx] = inside && kx >= xFrom && kx < xTo ? view[from + kx * dw]! : 0
-            }
-          }
+/** Visits every row of windows at one place of the window: where its pixels lie, or undefined in the padding, and its columns. */
+function eachRow(
+  [planes, h, w, first, rows, ow, window]: readonly [number, number, number, number, number, number, Window2d],
+  visit: (pixels: number | undefined, columns: number, xFrom: number, xTo: number) => void,
+): void {
+  const {
+    kernel: [kh, kw],
+    stride: [sh, sw],
+    padding: [ph, pw],
+    dilation: [dh, dw],
+  } = window
+  let columns = 0
+  for (let plane = 0; plane < planes; plane++) {
+    for (let ky = 0; ky < kh; ky++) {
+      for (let kx = 0; kx < kw; kx++) {
+        const x0 = kx * dw - pw
+        const xFrom = entry(x0, sw)
+        const xTo = exit(x0, sw, ow, w)
+        for (let oy = first; oy < first + rows; oy++, columns += ow) {
+          const y = oy * sh + ky * dh - ph
+          visit(y >= 0 && y < h ? (plane * h + y) * w + x0 : undefined, columns, xFrom, xTo)
         }
       }
     }
+  }
+}
+
+/** columns[plane, ky, kx, oy, ox] = image[plane, oy·stride + ky·dilation − padding, …], 0 outside the image. */
+export function unfold2dKernel(memory: LinearMemory, dtype: DType): WindowKernel {
+  const bytes = bytesOf(dtype)
+  return (planes, h, w, first, rows, ow, window, image, columns) => {
+    // Zero is all zero bits in every dtype, so elements move without being read as numbers.
+    const view = wordsOf(memory, bytes)
+    const [from, to] = [image / bytes, columns / bytes]
+    eachRow([planes, h, w, first, rows, ow, window], (pixels, column, xFrom, xTo) => {
+      for (let ox = 0; ox < ow; ox++) {
+        view[to + column + ox] = pixels !== undefined && ox >= xFrom && ox < xTo ? view[from + pixels + ox * window.stride[1]]! : 0
+      }
+    })
   }
 }
 
@@ -102,38 +106,15 @@ export function unfold2dKernel(memory: LinearMemory, dtype: DType): WindowKernel
 export function fold2dKernel(memory: LinearMemory, dtype: DType): WindowKernel {
   const bytes = bytesOf(dtype)
   const either = dtype === 'bool'
-  return (n, c, h, w, oh, ow, window, image, columns) => {
-    const {
-      kernel: [kh, kw],
-      stride: [sh, sw],
-      padding: [ph, pw],
-      dilation: [dh, dw],
-    } = window
+  return (planes, h, w, first, rows, ow, window, image, columns) => {
     const view = viewOf(memory, dtype)
-    let from = columns / bytes
-    for (let s = 0; s < n; s++) {
-      const sample = image / bytes + s * c * h * w
-      for (let oy = 0; oy < oh; oy++) {
-        const y0 = oy * sh - ph
-        const yFrom = entry(y0, dh)
-        const yTo = exit(y0, dh, kh, h)
-        for (let ox = 0; ox < ow; ox++) {
-          const x0 = ox * sw - pw
-          const xFrom = entry(x0, dw)
-          const xTo = exit(x0, dw, kw, w)
-          for (let ch = 0; ch < c; ch++) {
-            const plane = sample + ch * h * w
-            for (let ky = 0; ky < kh; ky++, from += kw) {
-              if (ky < yFrom || ky >= yTo) continue
-              const to = plane + (y0 + ky * dh) * w + x0
-              for (let kx = xFrom; kx < xTo; kx++) {
-                const p = to + kx * dw
-                view[p] = either ? view[p]! | view[from + kx]! : view[p]! + view[from + kx]!
-              }
-            }
-          }
-        }
+    const [to, from] = [image / bytes, columns / bytes]
+    eachRow([planes, h, w, first, rows, ow, window], (pixels, column, xFrom, xTo) => {
+      if (pixels === undefined) return
+      for (let ox = xFrom; ox < xTo; ox++) {
+        const p = to + pixels + ox * window.stride[1]
+        view[p] = either ? view[p]! | view[from + column + ox]! : view[p]! + view[from + column + ox]!
       }
-    }
+    })
   }
 }

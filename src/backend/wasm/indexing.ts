@@ -19,12 +19,13 @@ export function compileIndex(memory: LinearMemory, op: IndexOp, dtype: DType): I
   return instantiate(module.encode(), memory.memory)['run'] as unknown as IndexKernel
 }
 
-const bump = (f: Body, pointer: Local, by: Local | number): void => {
+/** local += by */
+export const bump = (f: Body, pointer: Local, by: Local | number): void => {
   f.set(pointer, f.i32.add(f.get(pointer), typeof by === 'number' ? f.i32.const(by) : f.get(by)))
 }
 
 /** How an element (and a vector of them) is copied to a place, or added to what is there. */
-class Element {
+export class Element {
   readonly width: 1 | 4 | 8
   private readonly dtype: DType
   private readonly add: boolean
