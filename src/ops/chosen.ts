@@ -4,8 +4,9 @@ import { contiguous } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import { type GeneralOp, general, inFront, OUT, vjp } from '../op/general.ts'
-import { numel, type Shape } from '../shape.ts'
+import type { Shape } from '../shape.ts'
 import { dataView, empty } from '../tensor.ts'
+import { around } from './positions.ts'
 
 /** How a choice is made along a dim; without `keepdim` one element is chosen and the dim goes. */
 export interface Chosen {
@@ -43,11 +44,6 @@ export function shareTies(g: Tensor, x: Tensor, y: Tensor, dims: readonly number
 function chosenShape(shape: Shape, { dim, keepdim }: Chosen, size: number): Shape {
   if (shape.length === 0) return shape
   return keepdim ? shape.map((n, d) => (d === dim ? size : n)) : shape.filter((_, d) => d !== dim)
-}
-
-/** Sizes before, of, and after a dim. */
-function around(shape: Shape, dim: number): [outer: number, n: number, inner: number] {
-  return shape.length === 0 ? [1, 1, 1] : [numel(shape.slice(0, dim)), shape[dim]!, numel(shape.slice(dim + 1))]
 }
 
 /**

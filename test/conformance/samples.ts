@@ -97,7 +97,9 @@ function fromCase(c: Case): Sample {
       call: (x) => {
         const target = x[0]!.clone()
         const [, ...rest] = fill(c, x)
-        methodOf(target, op)!.call(target, ...rest)
+        const method = methodOf(target, op)
+        if (method === undefined) f(target, ...rest)
+        else method.call(target, ...rest)
         return [target]
       },
     }

@@ -194,9 +194,12 @@ function perform(lib: Library, c: Case, call: Call): Tensor[] {
   }
   const clone = (call.args[0] as Tensor).clone()
   const target = c.via === undefined ? clone : method(clone, c.via[0])?.(...c.via.slice(1))
+  const rest = [...call.args.slice(1), ...trailing]
   const f = method(target, c.op)
-  if (f === undefined) throw new Error('no such method')
-  f(...call.args.slice(1), ...trailing)
+  const g = find(lib, c.op)
+  if (f !== undefined) f(...rest)
+  else if (g !== undefined) g(target, ...rest)
+  else throw new Error('no such method')
   return [clone]
 }
 

@@ -196,6 +196,10 @@ FUNCTIONS = {
 }
 for name in ('expand', 'reshape', 'view', 'repeat', 'unfold'):
     FUNCTIONS[name] = (f'Tensor.{name}', getattr(torch.Tensor, name))
+
+POSITIONED = 'indexAdd indexCopy indexFill take put scatterReduce'.split()
+for name in POSITIONED:
+    FUNCTIONS[name] = (f'Tensor.{snake(name)}', lambda *a, fn=getattr(torch.Tensor, snake(name)), **o: fn(*map(long, a), **o))
 for name in ('xlog1py', 'entr'):
     FUNCTIONS[name] = (f'torch.special.{name}', getattr(torch.special, name))
 # torch.nn.functional, whatever of the same name torch itself has.
@@ -327,6 +331,9 @@ def gradients(fields, outs, inputs, second):
 def run(row, seed):
     args, opts, call, inputs = prepare(row, seed)
     label, fn = ('Tensor.' + snake(row.op), getattr(torch.Tensor, snake(row.op))) if row.inplace else function(row.op)
+    if row.inplace and row.op.rstrip('_') in POSITIONED:
+        method = fn
+        fn = lambda *a, **o: method(*map(long, a), **o)
     shown = ', '.join([*map(describe, args), *(f'{k}={describe(v)}' for k, v in opts.items())])
     fields = {'op': json.dumps(row.op), 'torch': json.dumps(f'{label}({shown})')}
     if row.tag:

@@ -1,7 +1,7 @@
 """The rows of the parity table, part three: special functions, orders, statistics, linear algebra."""
 import torch
 
-from generate import B, E, I, R, S, Sample, T, err, family, kink
+from generate import B, E, I, R, S, Sample, T, err, family, inplace, kink
 from samples import PAIRS, POSITIVE, PROBABILITY, SPECIAL, UNIT, WIDE, inf, nan
 
 # The arguments at which special functions change their formula, or have zeros and poles.
@@ -313,6 +313,70 @@ def linalg():
 
 def placing():
     family('placing')
+    at = T([0, 2], 'int32')
+    twice = T([1, 1, 0], 'int32')
+    for op in ('indexAdd', 'indexCopy'):
+        R(op, S(3), 0, at, S(2))
+        R(op, S(3, 2), 0, at, S(2, 2))
+        R(op, S(2, 3), 1, at, S(2, 2))
+        R(op, S(2, 3, 2), -2, at, S(2, 2, 2))
+        R(op, S(2, 3), 1, T([], 'int32'), S(2, 0))
+        R(op, E(3, 2, along=1), 0, at, S(2, 2))
+        R(op, I(3), 0, at, I(2))
+        inplace(op + '_', S(3, 2), 0, at, S(2, 2))
+        inplace(op + '_', S(2, 3), 0, at, S(2, 2), via=('transpose', 0, 1))
+        err(op, S(3), 0, T([3], 'int32'), S(1))
+        err(op, S(3), 0, T([-1], 'int32'), S(1))
+        err(op, S(3), 1, at, S(2))
+        err(op, S(3, 2), 0, at, S(2, 3))
+    R('indexAdd', S(3, 2), 0, twice, S(3, 2))
+    R('indexAdd', S(3, 2), 0, twice, S(3, 2), alpha=-1.5)
+    inplace('indexAdd_', S(3), 0, twice, S(3), alpha=2)
+    for value in (1.5, S()):
+        R('indexFill', S(3), 0, at, value)
+        R('indexFill', S(2, 3), 1, at, value)
+        R('indexFill', S(2, 3), -1, T([-1], 'int32'), value)
+        inplace('indexFill_', S(2, 3), 1, at, value)
+    R('indexFill', I(3), 0, at, 7)
+    err('indexFill', S(3), 0, T([3], 'int32'), 1)
+    R('take', S(2, 3), T([0, 5, -1, 0], 'int32'))
+    R('take', S(2, 3), T([[1, 2], [3, 3]], 'int32'))
+    R('take', S(), T([0], 'int32'))
+    R('take', S(4), T([], 'int32'))
+    R('take', E(2, 3, along=0), T(4, 'int32'))
+    err('take', S(2, 3), T([6], 'int32'))
+    for accumulate in (False, True):
+        R('put', S(2, 3), T([0, 5, -2], 'int32'), S(3), accumulate=accumulate)
+        R('put', S(2, 3), T([[0], [3]], 'int32'), S(2), accumulate=accumulate)
+        inplace('put_', S(2, 3), T([0, 5], 'int32'), S(2), accumulate=accumulate)
+    R('put', S(3), T([1, 1], 'int32'), S(2), accumulate=True)
+    err('put', S(3), T([3], 'int32'), S(1))
+    err('put', S(3), T([1, 1], 'int32'), S(1))
+    where = T([[0, 0, 2], [1, 0, 1]], 'int32')
+    for reduce in ('sum', 'prod', 'mean', 'amax', 'amin'):
+        for include in (True, False):
+            R('scatterReduce', S(3, 3), 0, where, S(2, 3), reduce, include_self=include)
+        R('scatterReduce', S(2, 4), 1, where, S(2, 3), reduce)
+        R('scatterReduce', S(4), 0, T([0, 2, 0, 0], 'int32'), S(5), reduce)
+        R('scatterReduce', I(4), 0, T([0, 2, 0, 0], 'int32'), I(4), reduce)
+        kink('scatterReduce', T([1.0, 2.0, 0.0]), 0, T([0, 1, 0, 1, 1], 'int32'), T([1.0, 2.0, 0.0, 1.0, 2.0]), reduce)
+    err('scatterReduce', S(3), 0, T([3], 'int32'), S(1), 'sum')
+    err('scatterReduce', S(3), 0, T([0], 'int32'), S(1), 'maximum')
+    R('selectScatter', S(2, 3), S(3), 0, 1)
+    R('selectScatter', S(2, 3), S(2), -1, -1)
+    err('selectScatter', S(2, 3), S(2), 0, 1)
+    R('sliceScatter', S(3, 2), S(2, 2), 0, 1)
+    R('sliceScatter', S(2, 4), S(2, 2), 1, 0, 4, 2)
+    err('sliceScatter', S(3, 2), S(3, 2), 0, 1)
+    R('diagonalScatter', S(2, 3), S(2))
+    R('diagonalScatter', S(2, 3), S(2), offset=1)
+    R('diagonalScatter', S(2, 3, 3), S(2, 3), dim1=1, dim2=2)
+    err('diagonalScatter', S(2, 3), S(3))
+    mask = T([[True, False, True], [False, True, False]], 'bool')
+    R('maskedScatter', S(2, 3), mask, S(3))
+    R('maskedScatter', S(2, 3), mask, S(2, 3))
+    R('maskedScatter', S(2, 3), T([True, False, True], 'bool'), S(4))
+    err('maskedScatter', S(2, 3), mask, S(2))
     R('diagEmbed', S(3))
     R('diagEmbed', S(2, 3))
     R('diagEmbed', S(2, 3), offset=1)
