@@ -31,7 +31,7 @@ const LAYERS: readonly (readonly string[])[] = [
 ]
 
 /** The outer modules: users of the public face, free among each other. `index` gathers everything. */
-const OUTER: readonly string[] = ['autograd/index', 'nn/*', 'optim/*', 'func/*', 'data/*', 'io/*', 'testing/*', 'viz/*', 'index']
+const OUTER: readonly string[] = ['autograd/index', 'blas/*', 'nn/*', 'optim/*', 'func/*', 'data/*', 'io/*', 'testing/*', 'viz/*', 'index']
 
 /** What of the layers the outer modules may import: the public face and the vocabulary it speaks. */
 const FACE: readonly string[] = [
@@ -56,6 +56,11 @@ const GRANTS: readonly (readonly [string, string, string])[] = [
   ['func/*', 'tree', 'arguments and results are trees'],
   ['testing/*', 'autograd/*', 'checks differentiate'],
   ['testing/*', 'tensor', 'checks recognise tensors'],
+  ['blas/*', 'backend/backend', 'products are kernels of a backend'],
+  ['blas/*', 'backend/choose', 'a backend is provided by name'],
+  ['blas/*', 'backend/default', 'everything but products stays with it'],
+  ['blas/*', 'memory/*', 'products work in the tensors’ memory'],
+  ['blas/*', 'threads/*', 'the library has as many threads'],
   ['nn/*', 'autograd/*', 'gradients are cleared and clipped without being shown'],
   ['nn/*', 'ops/*', 'functional re-exports operations'],
   ['data/*', 'ops/*', 'examples are stacked into batches'],

@@ -286,9 +286,10 @@ export interface Job<K, D extends DType = DType> {
 
 /**
  * 'wasm': SIMD kernels, with fused multiply-add where the runtime has it (the default). 'wasm-strict': without it, so that
- * results are the same bits everywhere. 'reference': plain TypeScript, slow and obviously right.
+ * results are the same bits everywhere. 'reference': plain TypeScript, slow and obviously right. 'blas': matrix products by
+ * OpenBLAS, once `useBlas` of `gradtape/blas` has loaded it.
  */
-export type BackendName = 'wasm' | 'wasm-strict' | 'reference'
+export type BackendName = 'wasm' | 'wasm-strict' | 'reference' | 'blas'
 
 export interface Backend {
   readonly name: BackendName

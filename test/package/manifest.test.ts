@@ -54,9 +54,9 @@ test('the lock file names no server, and needs no install script', () => {
   const lock = JSON.parse(read('package-lock.json')) as { packages: Record<string, { resolved?: string; hasInstallScript?: boolean }> }
   const packages = Object.entries(lock.packages)
   expect(packages.filter(([, p]) => p.resolved !== undefined)).toEqual([])
-  // esbuild brings its program as a package of its own; its script only checks. fsevents is for macOS and optional.
+  // esbuild and koffi bring their programs as packages of their own; their scripts only check. fsevents is for macOS and optional.
   const scripted = packages.filter(([, p]) => p.hasInstallScript === true).map(([path]) => path.replace(/.*node_modules\//, ''))
-  expect(new Set(scripted)).toEqual(new Set(scripted.filter((name) => name === 'esbuild' || name === 'fsevents')))
+  expect(new Set(scripted)).toEqual(new Set(scripted.filter((name) => ['esbuild', 'koffi', 'fsevents'].includes(name))))
 })
 
 test('the lock file knows the binaries of every platform, or npm ci refuses it', () => {
