@@ -13,6 +13,7 @@ export {
 } from './checkpoint.ts'
 export { FunctionContext, type FunctionCtx, FunctionNode, type VmapInfo } from './context.ts'
 export { type ApplyArguments, Function, onceDifferentiable, type WithForward } from './function.ts'
+export * as functional from './functional.ts'
 export { backward, type GradOptions, grad, type Places } from './grad.ts'
 export * as graph from './graph.ts'
 export type { BackwardOptions } from './methods.ts'

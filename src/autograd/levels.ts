@@ -5,7 +5,7 @@
 import { GraphError } from '../errors.ts'
 import { TensorCore } from '../tensor.ts'
 import { modes } from './modes.ts'
-import { versionOf } from './node.ts'
+import { leafOf, versionOf } from './node.ts'
 
 export type LevelKind = 'reverse' | 'forward' | 'batch'
 
@@ -52,6 +52,16 @@ export function wrap(level: Level, value: TensorCore, tangent: TensorCore | null
   const t = new TensorCore(value.storage, layout, value.dt)
   t.vc = versionOf(value)
   t.wrap = { level, value, tangent, dim }
+  return t
+}
+
+/** A tensor of a reverse level over `value`: a leaf there, if it can have gradients. */
+export function leafOn(level: Level, value: TensorCore): TensorCore {
+  const t = wrap(level, value)
+  if (t.dt.floating) {
+    t.rg = true
+    leafOf(t)
+  }
   return t
 }
 

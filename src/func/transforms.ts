@@ -1,8 +1,7 @@
 /** Function transforms: `grad`, `vjp`, `jvp`, `vmap` of functions of tensors, in any nesting. */
 import { unbatch } from '../autograd/grad.ts'
-import { type Level, withLevel, wrap } from '../autograd/levels.ts'
+import { type Level, leafOn, withLevel, wrap } from '../autograd/levels.ts'
 import { withGrad } from '../autograd/modes.ts'
-import { leafOf } from '../autograd/node.ts'
 import { differentiate } from '../autograd/run.ts'
 import { zeros } from '../creation.ts'
 import { ArgumentError, ShapeError, show } from '../errors.ts'
@@ -17,11 +16,7 @@ export type Fn<A extends unknown[], R> = (...args: A) => R
 /** Puts the tensors of a tree on a reverse level, as leaves. */
 function lift(tree: Tree, level: Level, leaves: Tensor[]): Tree {
   return mapTensors(tree, (t) => {
-    const w = wrap(level, t) as Tensor
-    if (w.dt.category === 2) {
-      w.rg = true
-      leafOf(w)
-    }
+    const w = leafOn(level, t) as Tensor
     leaves.push(w)
     return w
   })

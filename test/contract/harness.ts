@@ -30,6 +30,10 @@ export function compare(title: string, recording: string, cases: Cases): void {
 const WORDS: readonly (readonly [RegExp, string])[] = [
   [/torch\.Size\((\[[^\]]*\])\)/g, '$1'],
   [/\bretain_graph=True/g, 'retainGraph: true'],
+  [/\bcreate_graph=(True|False)/g, 'createGraph: $1'],
+  [/\b(strict|vectorize)d?=(True|False)/g, '$1: $2'],
+  [/: True\b/g, ': true'],
+  [/: False\b/g, ': false'],
   [/\ballow_unused=True/g, 'allowUnused: true'],
   [/`is_grads_batched=True`/g, '`isGradsBatched: true`'],
   [/'double'/g, "'float64'"],
