@@ -1,6 +1,9 @@
 /** Operations that are functions only: their first argument is not the tensor they belong to. */
+export * from './affine.ts'
+export * from './building.ts'
 export * from './classification.ts'
 export * from './convolution.ts'
+export * from './distance.ts'
 export * from './dropout.ts'
 export * from './einsum.ts'
 export * from './embedding.ts'
