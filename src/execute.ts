@@ -37,7 +37,7 @@ export function useBackend(backend: Backend): void {
 /** Wraps the backend in force, and every one that is chosen later. */
 export function decorateBackend(decorate: (backend: Backend) => Backend): void {
   wrap = decorate
-  useBackend(chosen ?? factory!())
+  if (chosen !== null) useBackend(chosen)
 }
 
 /** The backend in force. */

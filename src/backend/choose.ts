@@ -1,8 +1,9 @@
 /** Choosing the backend: by itself at first use, or by name. */
 import { ArgumentError, UnsupportedError } from '../errors.ts'
-import { backend, useBackend } from '../execute.ts'
+import { backend, setDefaultBackend, useBackend } from '../execute.ts'
 import { linearMemory } from '../memory/linear.ts'
 import type { Backend, BackendName } from './backend.ts'
+import { createDefaultBackend } from './default.ts'
 import { createReferenceBackend } from './reference/reference.ts'
 import { createWasmBackend } from './wasm/wasm.ts'
 
@@ -18,7 +19,7 @@ export function provideBackend(name: BackendName, make: () => Backend): void {
  * Errors: UnsupportedError where WebAssembly SIMD can't be compiled, and for 'blas' before `useBlas` was called.
  */
 export function setBackend(name: BackendName): BackendName {
-  const before = backend().name
+  const before = getBackend()
   const memory = linearMemory()
   if (name === 'reference') useBackend(createReferenceBackend(memory))
   else if (name === 'wasm' || name === 'wasm-strict') {
@@ -33,5 +34,7 @@ export function setBackend(name: BackendName): BackendName {
 
 /** The name of the backend in force. */
 export function getBackend(): BackendName {
+  // Programs may ask before they have loaded what makes tensors.
+  setDefaultBackend(createDefaultBackend)
   return backend().name
 }
