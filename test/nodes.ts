@@ -1,5 +1,5 @@
 /**
- * Runs the quick suite, then the one on strict SIMD, under other versions of Node, `npm run test:nodes`: under the binaries given
+ * Runs the quick suite, then the modes, under other versions of Node, `npm run test:nodes`: under the binaries given
  * as arguments, else under those that nvm, fnm and PATH hold, one of each major version.
  */
 import { spawnSync } from 'node:child_process'
@@ -35,7 +35,7 @@ for (const path of candidates()) {
 
 let failed = false
 for (const [major, path] of binaries) {
-  for (const config of ['vitest.config.ts', 'vitest.strict.config.ts']) {
+  for (const config of ['vitest.config.ts', 'vitest.modes.config.ts']) {
     console.log(`\n== Node ${major}, ${config}`)
     const { status } = spawnSync(path, [vitest, 'run', '--config', config], { cwd: root, stdio: 'inherit' })
     failed ||= status !== 0

@@ -20,8 +20,8 @@ function stored(rows: number, columns: number, rowStep: number, columnStep: numb
   return null
 }
 
-/** `inner` with its products replaced; `threads()` says how many the library may use. */
-export function blasBackend(inner: Backend, memory: LinearMemory, blas: Blas, threads: () => number): Backend {
+/** `inner` with its products replaced; `threads()` says how many threads the library may use. */
+export function blasBackend(inner: Backend, memory: LinearMemory, blas: Blas, threads: () => number, least: number = SMALL): Backend {
   let set = 0
   // The bytes may move when the memory grows: then its buffer is another object.
   let buffer: ArrayBufferLike | undefined
@@ -29,7 +29,7 @@ export function blasBackend(inner: Backend, memory: LinearMemory, blas: Blas, th
   const kernel = (gemm: Gemm, bytes: number, fallback: MatmulKernel): MatmulKernel => {
     return (batch, m, n, k, a, aBatch, aRow, aCol, b, bBatch, bRow, bCol, c, cBatch, accumulate, work) => {
       // A matrix times a vector runs at the speed of memory anyway.
-      const small = m === 1 || n === 1 || m * n * k < SMALL
+      const small = m === 1 || n === 1 || m * n * k < least
       const left = small ? null : stored(m, k, aRow, aCol)
       const right = left === null ? null : stored(k, n, bRow, bCol)
       if (left === null || right === null) {

@@ -5,22 +5,34 @@ import { type DType, dtypes } from '../dtype.ts'
 import type { Pool } from './pool.ts'
 import { ARGUMENTS } from './worker.ts'
 
-/** Waking a worker up takes some tens of microseconds: multiplications, and elements, of work that is worth it. */
-const PRODUCT = 2 ** 21
-const ELEMENTS = 2 ** 18
+/** Work below which nothing is divided, and the size of what it is divided into. */
+export interface Least {
+  /** Multiplications of a product. */
+  product: number
+  /** Rows of a product's part: packing the right matrix again for each part has to be little. */
+  rows: number
+  /** Elements of a loop or a reduction. */
+  elements: number
+  /** A part of a loop starts at a multiple of this, where a whole number of turns of any kernel ends. */
+  grain: number
+}
+
+/** Waking a worker up takes some tens of microseconds: what is worth it. */
+export function leastWork(): Least {
+  return { product: 2 ** 21, rows: 24, elements: 2 ** 18, grain: 1024 }
+}
+
 /** Parts for each thread where dividing costs nothing: a thread that the system held up leaves more of them to the others. */
 const PARTS = 4
-/** A part of a loop starts where a whole number of turns of any kernel ends. */
-const GRAIN = 1024
-/** Rows of a product's part: whole tiles, and enough of them that packing the right matrix again for each part is little. */
+/** Rows of whole tiles, and so many that it doesn't matter if there are more parts than threads. */
 const TILE_ROWS = 12
-const FEWEST_ROWS = 24
 const GOOD_ROWS = 192
 
 /** Who divides: the number of threads may change, and is 1 while there is no pool. */
 export interface Team {
   pool: Pool | null
   threads: number
+  readonly least: Least
   /** The address of room for `bytes` of partial results, or 0. */
   room(bytes: number): number
 }
@@ -51,7 +63,7 @@ function flat(fn: FlatKernel, program: Program, fixed: number, team: Team): Flat
     const { pool, threads } = team
     const n = args[0]!
     if (pool === null || !pool.knows(fn)) return fn(n, ...args.slice(1))
-    const each = ceil(n / (PARTS * threads), GRAIN)
+    const each = ceil(n / (PARTS * threads), team.least.grain)
     for (let from = 0; from < n; from += each)
       pool.part(args.map((arg, i) => (i === 0 ? Math.min(each, n - from) : arg + from * (steps[i - 1] ?? 0))))
     pool.run(fn as (...args: number[]) => void, count)
@@ -59,11 +71,11 @@ function flat(fn: FlatKernel, program: Program, fixed: number, team: Team): Flat
   // Named parameters: small calls must not pay for an array.
   return count <= 8
     ? (n, a, b, c, d, e, f, g) => {
-        if (n < ELEMENTS || team.pool === null) fn(n, a!, b!, c!, d!, e!, f!, g!)
+        if (team.pool === null || n < team.least.elements) fn(n, a!, b!, c!, d!, e!, f!, g!)
         else large([n, a!, b!, c!, d!, e!, f!, g!].slice(0, count))
       }
     : (n, ...rest) => {
-        if (n < ELEMENTS || team.pool === null) fn(n, ...rest)
+        if (team.pool === null || n < team.least.elements) fn(n, ...rest)
         else large([n, ...rest].slice(0, count))
       }
 }
@@ -79,7 +91,7 @@ function reduce(fn: ReduceKernel, op: ReduceOp, dtype: DType, team: Team): Reduc
   const joins = JOINABLE.includes(op) && (floating || extremum)
   return (outer, n, inner, input, output) => {
     const { pool, threads } = team
-    if (pool === null || outer * n * inner < ELEMENTS || !pool.knows(fn)) return fn(outer, n, inner, input, output)
+    if (pool === null || outer * n * inner < team.least.elements || !pool.knows(fn)) return fn(outer, n, inner, input, output)
     if (outer >= threads) {
       const each = Math.ceil(outer / (PARTS * threads))
       for (let o = 0; o < outer; o += each)
@@ -88,7 +100,7 @@ function reduce(fn: ReduceKernel, op: ReduceOp, dtype: DType, team: Team): Reduc
     }
     const room = joins && outer === 1 && n >= 64 * threads ? team.room(threads * inner * bytes) : 0
     if (room === 0) return fn(outer, n, inner, input, output)
-    const each = ceil(n / threads, inner === 1 ? GRAIN : 1)
+    const each = ceil(n / threads, inner === 1 ? team.least.grain : 1)
     let parts = 0
     for (let from = 0; from < n; from += each)
       pool.part([1, Math.min(each, n - from), inner, input + from * inner * bytes, room + parts++ * inner * bytes])
@@ -102,7 +114,7 @@ function matmul(backend: Backend, dtype: DType, team: Team): MatmulKernel {
   const { bytes } = dtypes[dtype]
   return (batch, m, n, k, a, aBatch, aRow, aCol, b, bBatch, bRow, bCol, c, cBatch, accumulate, work) => {
     const { pool, threads } = team
-    if (pool === null || batch * m * n * k < PRODUCT || !pool.knows(fn)) {
+    if (pool === null || batch * m * n * k < team.least.product || !pool.knows(fn)) {
       fn(batch, m, n, k, a, aBatch, aRow, aCol, b, bBatch, bRow, bCol, c, cBatch, accumulate, work)
       return
     }
@@ -120,7 +132,7 @@ function matmul(backend: Backend, dtype: DType, team: Team): MatmulKernel {
     if (stack >= threads) {
       const each = Math.ceil(stack / threads)
       for (let i = 0; i < stack; i += each) part(i, Math.min(each, stack - i), 0, rows)
-    } else if (rows >= threads * FEWEST_ROWS) {
+    } else if (rows >= threads * team.least.rows) {
       // As many parts for each thread, or the last one waits; each of two tiles at least, since a single row goes another way.
       const parts = threads * Math.max(1, Math.min(PARTS, Math.floor(rows / (GOOD_ROWS * threads))))
       const tiles = Math.ceil(rows / TILE_ROWS)

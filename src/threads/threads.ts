@@ -4,7 +4,7 @@ import { decorateBackend } from '../execute.ts'
 import { collector } from '../memory/collector.ts'
 import { linearMemory } from '../memory/linear.ts'
 import { Pool } from './pool.ts'
-import { divided, type Team } from './split.ts'
+import { divided, leastWork, type Team } from './split.ts'
 
 const MOST_THREADS = 63
 const ROOM = 65536
@@ -16,6 +16,7 @@ function makeTeam(): Team {
   return {
     pool: null,
     threads: 1,
+    least: leastWork(),
     room(bytes) {
       if (bytes > ROOM) return 0
       if (ptr === 0) ptr = collector().heap.alloc(ROOM)
@@ -60,7 +61,7 @@ export function getNumThreads(): number {
   return team?.threads ?? 1
 }
 
-/** The pool, for those who ask what it did; null with one thread. */
-export function threadPool(): Pool | null {
-  return team?.pool ?? null
+/** Who shares the work, for tests; undefined before threads were first asked for. */
+export function threadTeam(): Team | undefined {
+  return team
 }

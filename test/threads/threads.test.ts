@@ -14,10 +14,12 @@ import {
   tensor,
   zeros,
 } from '../../src/index.ts'
-import { threadPool } from '../../src/threads/threads.ts'
+import type { Pool } from '../../src/threads/pool.ts'
+import { threadTeam } from '../../src/threads/threads.ts'
 
 const root = new URL('../../', import.meta.url).pathname
 const F = nn.functional
+const threadPool = (): Pool | null => threadTeam()?.pool ?? null
 
 async function start(threads: number): Promise<void> {
   setNumThreads(threads)

@@ -1,4 +1,0 @@
-/** Set-up of `npm run test:strict`: everything runs without fused multiply-add, as on machines that have none. */
-import { setBackend } from '../src/index.ts'
-
-setBackend('wasm-strict')
