@@ -41,6 +41,7 @@ export {
   maxPool2d,
   maxPool2dWithIndices,
 } from '../ops/pooling.ts'
+export { type InterpolateOptions, type InterpolationMode, interpolate, pixelShuffle, pixelUnshuffle } from '../ops/resampling.ts'
 export { logSoftmax, softmax } from '../ops/softmax.ts'
 export { tanh } from '../ops/trigonometric.ts'
 export { type AttentionOptions, scaledDotProductAttention } from './attend.ts'

@@ -1,5 +1,5 @@
 /** Elements in other places: flipped, rolled, repeated, masked triangles, padding. */
-import { ArgumentError, ShapeError, show, UnsupportedError } from '../errors.ts'
+import { ArgumentError, ShapeError, show } from '../errors.ts'
 import { cloneContiguous, contiguous, copyInto, fillWith, full } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
@@ -7,6 +7,7 @@ import { type GeneralOp, general, inFront, vjp } from '../op/general.ts'
 import { numel, wrapDim, wrapDims } from '../shape.ts'
 import { checkValue, dataView, empty, expectTensor } from '../tensor.ts'
 import { stridedBackward } from './geometry.ts'
+import { type EdgeMode, padEdges } from './padding.ts'
 
 const flipOp: GeneralOp<{ dims: number[] }> = /* @__PURE__ */ general('flip', {
   node: 'FlipBackward0',
@@ -351,14 +352,16 @@ const padOp: GeneralOp<{ before: number[]; after: number[]; value: number }> = /
 
 /** Options of `pad`. */
 export interface PadOptions {
-  readonly mode?: 'constant'
-  /** What the new elements are; default 0. */
+  /** Default 'constant'; the others pad the last one to three dims of images with their own elements. */
+  readonly mode?: 'constant' | EdgeMode
+  /** What the new elements are for 'constant'; default 0. */
   readonly value?: number
 }
 
 /**
- * Padding by a constant: `padding` lists before and after, last dim first. Negative padding crops.
- * Errors: ArgumentError for too many numbers, ShapeError when nothing would be left, UnsupportedError for other modes.
+ * Padding by a constant, or by the tensor's own elements ('reflect', 'replicate', 'circular'): `padding` lists before and
+ * after, last dim first. Negative padding crops.
+ * Errors: ArgumentError for too many numbers or another mode, ShapeError when nothing would be left.
  * @example
  * tensor([1, 2]).pad([1, 0]).tolist() // [0, 1, 2]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.pad.html
@@ -366,9 +369,8 @@ export interface PadOptions {
 export function pad(x: Tensor, padding: readonly number[], options: PadOptions = {}): Tensor {
   expectTensor('pad', x, 'argument 0')
   const { mode = 'constant', value = 0 } = options
-  if (mode !== 'constant') {
-    throw new UnsupportedError(`pad: Unrecognised padding mode ${String(mode)}; only 'constant' is there`, { op: 'pad' })
-  }
+  if (mode === 'reflect' || mode === 'replicate' || mode === 'circular') return padEdges(x, padding, mode)
+  if (mode !== 'constant') throw new ArgumentError(`pad: Unrecognised padding mode ${String(mode)}`, { op: 'pad' })
   const { rank } = x.layout
   if (padding.length % 2 !== 0 || padding.length > 2 * rank || padding.some((n) => !Number.isInteger(n))) {
     throw new ArgumentError(
