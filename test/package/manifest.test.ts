@@ -21,6 +21,12 @@ test('every public subpath has its source, and every face is public', () => {
   expect(subpaths.sort()).toEqual(faces.sort())
 })
 
+test.each(['README.md', 'README.zh-CN.md'])('%s names every entry', (file) => {
+  const text = read(file)
+  const entries = Object.keys(manifest.exports).filter((key) => key !== './package.json')
+  expect(entries.filter((key) => !text.includes(`\`gradtape${key.slice(1)}\``))).toEqual([])
+})
+
 test('every export is the built file of its name, types first', () => {
   for (const [key, entry] of Object.entries(manifest.exports)) {
     if (typeof entry === 'string') continue
