@@ -1,20 +1,42 @@
 /** `gradcheck` and `gradgradcheck`: analytical gradients against finite differences. */
 import { grad } from '../autograd/grad.ts'
-import { enableGrad, noGrad } from '../autograd/modes.ts'
-import { tensor } from '../creation.ts'
-import { ArgumentError, AutogradError } from '../errors.ts'
+import { enableGrad } from '../autograd/modes.ts'
+import { ArgumentError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
+import { vjp } from '../func/transforms.ts'
 import { Generator } from '../random.ts'
 import { isTensor } from '../tensor.ts'
-import { warn } from '../warnings.ts'
+import {
+  type AnalyticalOptions,
+  alongForward,
+  backwardTwice,
+  byBackward,
+  byForward,
+  type Checked,
+  differentiable,
+  dot,
+  GradcheckError,
+  like,
+  listOf,
+  type Matrix,
+  near,
+  numerically,
+  numericallyAlong,
+  results,
+  text,
+} from './jacobians.ts'
+import {
+  checkBatched,
+  checkBatchedForward,
+  checkInputs,
+  checkLinear,
+  checkUndefined,
+  checkUndefinedTangents,
+  unitVector,
+} from './properties.ts'
 
-/** The failure of a check; `message` shows both Jacobians. */
-export class GradcheckError extends AutogradError {
-  override name = 'GradcheckError'
-}
-
-/** Options of `gradcheck`, torch's defaults. */
-export interface GradcheckOptions {
+/** What both checks take, with torch's defaults. */
+interface CheckOptions {
   /** Step of the central differences. Default 1e-6. */
   readonly eps?: number
   /** Absolute tolerance. Default 1e-5. */
@@ -25,169 +47,228 @@ export interface GradcheckOptions {
   readonly raiseException?: boolean
   /** Largest difference of two backward passes. Default 0. */
   readonly nondetTol?: number
+  /** Are missing gradients (and tangents) treated as zeros? Default true. */
+  readonly checkUndefinedGrad?: boolean
+  /** Do gradients have the dtypes of their inputs? Default false. */
+  readonly checkGradDtypes?: boolean
+  /** Are gradients under `vmap` those one by one? Default false. */
+  readonly checkBatchedGrad?: boolean
+  /** Compare v·J·u for random u and v instead of the whole of J: quick, and a little less certain. Default false. */
+  readonly fastMode?: boolean
 }
 
-/** A function under test: tensors to a tensor, or several. */
-export type Checked = (...inputs: Tensor[]) => Tensor | readonly Tensor[]
-
-const outputsOf = (f: Checked, inputs: readonly Tensor[]): Tensor[] => {
-  const y = f(...inputs)
-  return (isTensor(y) ? [y] : [...(y as readonly Tensor[])]).filter((t) => t.dt.floating)
+/** Options of `gradcheck`. */
+export interface GradcheckOptions extends CheckOptions {
+  /** Check tangents. Default false. */
+  readonly checkForwardAd?: boolean
+  /** Check gradients. Default true. */
+  readonly checkBackwardAd?: boolean
+  /** Are tangents under `vmap` those one by one? Default false. */
+  readonly checkBatchedForwardGrad?: boolean
 }
 
-const differentiable = (inputs: readonly Tensor[]): Tensor[] => inputs.filter((t) => isTensor(t) && t.requiresGrad)
-
-/** J[k][j] = ∂ output element k / ∂ input element j, by central differences; the input is restored. */
-function numerical(f: Checked, inputs: readonly Tensor[], input: Tensor, output: number, eps: number): Float64Array[] {
-  const rows: Float64Array[] = []
-  const n = input.numel()
-  const values = input.toTypedArray()
-  const shape = [...input.shape]
-  const write = (v: ArrayLike<number>): void => {
-    noGrad(() => {
-      input.data.copy_(tensor(Float64Array.from(v), { dtype: input.dtype }).reshape(shape))
-    })
-  }
-  for (let j = 0; j < n; j++) {
-    const at = (delta: number): ArrayLike<number> => {
-      const moved = Float64Array.from(values)
-      moved[j]! += delta
-      write(moved)
-      return noGrad(() => outputsOf(f, inputs)[output]!.toTypedArray())
-    }
-    const up = at(eps)
-    const down = at(-eps)
-    for (let k = 0; k < up.length; k++) {
-      const row = (rows[k] ??= new Float64Array(n))
-      row[j] = (up[k]! - down[k]!) / (2 * eps)
-    }
-  }
-  write(values)
-  return rows
+/** Options of `gradgradcheck`. */
+export interface GradgradcheckOptions extends CheckOptions {
+  /** Make the gradients of the outputs, where they aren't given, strided ones. Default false. */
+  readonly genNonContigGradOutputs?: boolean
+  /** Check tangents of gradients. Default false. */
+  readonly checkFwdOverRev?: boolean
+  /** Check gradients of gradients. Default true. */
+  readonly checkRevOverRev?: boolean
 }
 
-/** The same by one backward pass per output element. */
-function analytical(f: Checked, inputs: readonly Tensor[], input: Tensor, output: number): Float64Array[] {
-  const y = outputsOf(f, inputs)[output]!
-  const n = y.numel()
-  if (!y.requiresGrad) return Array.from({ length: n }, () => new Float64Array(input.numel()))
-  return Array.from({ length: n }, (_, k) => {
-    const seed = new Float64Array(n)
-    seed[k] = 1
-    const g = grad(y, input, {
-      gradOutputs: tensor(seed, { dtype: y.dtype }).reshape([...y.shape]),
-      retainGraph: true,
-      allowUnused: true,
-    })[0] as Tensor | null
-    return g === null ? new Float64Array(input.numel()) : Float64Array.from(g.toTypedArray())
-  })
+interface Settings extends AnalyticalOptions {
+  readonly eps: number
+  readonly atol: number
+  readonly rtol: number
 }
-
-const text = (rows: readonly Float64Array[]): string => rows.map((r) => `[${[...r].map((v) => v.toPrecision(6)).join(', ')}]`).join('\n')
 
 /**
- * Checks the gradients of `f` at `inputs` (float64 leaves that require gradients) against central differences: the full
- * Jacobian of each output with respect to each input, that backward gives the same twice, and that it is linear in its argument.
- * Errors: GradcheckError on a mismatch, ArgumentError without a differentiable input or with an overlapping one.
+ * Checks the gradients of `f` at `inputs` (float64 leaves that require gradients) against central differences: the Jacobian
+ * of each output with respect to each input, that backward gives the same twice, that it is linear in its argument, and what the
+ * options ask for. Returns true.
+ * Errors: GradcheckError on a mismatch, unless `raiseException` is false; ArgumentError without a differentiable input or with an
+ * overlapping one.
+ * @example
+ * gradcheck((x) => x.pow(3), tensor([1, 2], { dtype: 'float64', requiresGrad: true })) // true
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradcheck.html
  */
 export function gradcheck(f: Checked, inputs: Tensor | readonly Tensor[], options: GradcheckOptions = {}): boolean {
-  const { eps = 1e-6, atol = 1e-5, rtol = 1e-3, raiseException = true, nondetTol = 0 } = options
-  const all = isTensor(inputs) ? [inputs as Tensor] : [...(inputs as readonly Tensor[])]
-  const wrt = differentiable(all)
-  if (wrt.length === 0)
-    throw new ArgumentError(
-      'gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True.',
-    )
-  wrt.forEach((t, i) => {
-    if (t.layout.strides.some((s, d) => s === 0 && t.shape[d]! > 1)) {
-      throw new ArgumentError(
-        `The ${i}th input has a dimension with stride 0. gradcheck only supports inputs that are non-overlapping to be able to compute the numerical gradients correctly. You should call .contiguous on the input before passing it to gradcheck.`,
-      )
-    }
-    if (t.dtype !== 'float64')
-      warn(
-        `Input #${i} requires gradient and is not a double precision floating point or complex. This check will likely fail if all the inputs are not of double precision floating point or complex. `,
-      )
-  })
+  const { checkForwardAd = false, checkBackwardAd = true, checkBatchedGrad = false, checkBatchedForwardGrad = false } = options
+  if (!checkForwardAd && !checkBackwardAd) throw new ArgumentError('Expected at least one of checkForwardAd or checkBackwardAd to be true')
+  if (checkBatchedGrad && !checkBackwardAd) throw new ArgumentError('Setting checkBatchedGrad: true requires checkBackwardAd to be true')
+  if (checkBatchedForwardGrad && !checkForwardAd)
+    throw new ArgumentError('Setting checkBatchedForwardGrad: true requires checkForwardAd to be true')
   try {
-    const count = outputsOf(f, all).length
-    for (let o = 0; o < count; o++) {
-      for (const [i, t] of wrt.entries()) {
-        const expected = numerical(f, all, t, o, eps)
-        const got = analytical(f, all, t, o)
-        const again = analytical(f, all, t, o)
-        for (const [k, row] of got.entries()) {
-          for (let j = 0; j < row.length; j++) {
-            const e = expected[k]?.[j] ?? 0
-            if (!(Math.abs(row[j]! - e) <= atol + rtol * Math.abs(e))) {
-              throw new GradcheckError(
-                `Jacobian mismatch for output ${o} with respect to input ${i},\nnumerical:\n${text(expected)}\nanalytical:\n${text(got)}\n`,
-              )
-            }
-            if (Math.abs(row[j]! - again[k]![j]!) > nondetTol) {
-              throw new GradcheckError(
-                'Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives different values, although analytical gradient matches numerical gradient.',
-              )
-            }
-          }
-        }
-        checkLinear(f, all, t, o)
-      }
-    }
+    check(f, listOf(inputs), options)
     return true
   } catch (error) {
-    if (error instanceof GradcheckError && !raiseException) return false
+    if (error instanceof GradcheckError && !(options.raiseException ?? true)) return false
     throw error
   }
 }
 
-function checkLinear(f: Checked, all: readonly Tensor[], t: Tensor, o: number): void {
-  const y = outputsOf(f, all)[o]!
-  if (!y.requiresGrad) return
-  const g = grad(y, t, { gradOutputs: y.detach().mul(0).where(y.detach().eq(y.detach()), 0), allowUnused: true })[0] as Tensor | null
-  if (g !== null && !g.eq(0).all().item()) throw new GradcheckError('backward not multiplied by grad_output')
+function check(f: Checked, inputs: readonly Tensor[], options: GradcheckOptions): void {
+  const { eps = 1e-6, atol = 1e-5, rtol = 1e-3, nondetTol = 0, checkGradDtypes = false, fastMode = false } = options
+  const { checkForwardAd = false, checkBackwardAd = true, checkUndefinedGrad = true } = options
+  checkInputs(inputs)
+  const generator = new Generator(0)
+  const wrt = differentiable(inputs)
+  const outputs = results(f, inputs)
+  const live = outputs.filter((y) => y.requiresGrad)
+  const settings = { eps, atol, rtol, nondetTol, checkGradDtypes }
+  const values = fastMode ? fastValues : slowValues
+  if (checkBackwardAd) values(f, inputs, outputs, settings, generator, false)
+  if (checkForwardAd) {
+    values(f, inputs, outputs, settings, generator, true)
+    if (checkUndefinedGrad) checkUndefinedTangents(f, inputs, generator)
+  }
+  if (options.checkBatchedForwardGrad) checkBatchedForward(f, inputs, generator)
+  if (!checkBackwardAd) return
+  if (options.checkBatchedGrad) for (const [i, y] of live.entries()) checkBatched(y, i, wrt, generator)
+  checkLinear(live, wrt)
+  if (checkUndefinedGrad) checkUndefined(f, inputs, live.length)
+}
+
+type ValueCheck = (
+  f: Checked,
+  inputs: readonly Tensor[],
+  outputs: readonly Tensor[],
+  settings: Settings,
+  generator: Generator,
+  forward: boolean,
+) => void
+
+const ZERO_EXPECTED = 'Numerical gradient for function expected to be zero'
+
+const mismatch = (o: number, i: number, numerical: string, analytical: string, forward: boolean): string =>
+  `Jacobian ${forward ? 'computed with forward mode ' : ''}mismatch for output ${o} with respect to input ${i},\nnumerical:\n${numerical}\nanalytical:\n${analytical}\n`
+
+/** Whole Jacobians. */
+const slowValues: ValueCheck = (f, inputs, outputs, settings, _generator, forward) => {
+  const wrt = differentiable(inputs)
+  const numerical = wrt.map((x) => numerically(f, inputs, x, settings.eps, outputs))
+  const live = outputs.map((_, o) => o).filter((o) => outputs[o]!.requiresGrad)
+  if (live.length === 0) {
+    if (numerical.flat(2).some((row) => row.some((v) => v !== 0))) throw new GradcheckError(ZERO_EXPECTED)
+    return
+  }
+  const byInput = forward ? wrt.map((x) => byForward(f, inputs, inputs.indexOf(x), outputs)) : null
+  live.forEach((o, k) => {
+    const byOutput = forward ? null : byBackward(outputs[o]!, wrt, settings)
+    wrt.forEach((_, i) => {
+      const analytical = byInput?.[i]?.[o] ?? byOutput![i]!
+      if (!allNear(analytical, numerical[i]![o]!, settings.atol, settings.rtol))
+        throw new GradcheckError(mismatch(k, i, text(numerical[i]![o]!), text(analytical), forward))
+    })
+  })
+}
+
+const allNear = (a: Matrix, b: Matrix, atol: number, rtol: number): boolean =>
+  a.every((row, k) => row.every((v, j) => near(v, b[k]![j]!, atol, rtol)))
+
+/** v·J·u for random unit vectors (J·u alone in forward mode). */
+const fastValues: ValueCheck = (f, inputs, outputs, settings, generator, forward) => {
+  const wrt = differentiable(inputs)
+  const live = outputs.map((_, o) => o).filter((o) => outputs[o]!.requiresGrad)
+  const us = wrt.map((x) => unitVector(x.numel(), generator))
+  const vs = live.map((o) => unitVector(outputs[o]!.numel(), generator))
+  const numerical = wrt.map((x, i) => numericallyAlong(f, inputs, x, us[i]!, settings.eps))
+  if (live.length === 0) {
+    const limit = settings.nondetTol
+    if (numerical.flat().some((y) => y.some((v) => Math.abs(v) > limit))) throw new GradcheckError(ZERO_EXPECTED)
+    return
+  }
+  const sum = (v: Float64Array): number => v.reduce((a, b) => a + b, 0)
+  const columns = forward ? wrt.map((x, i) => alongForward(f, inputs, inputs.indexOf(x), us[i]!)) : null
+  live.forEach((o, k) => {
+    const rows = forward ? null : backwardTwice(outputs[o]!, wrt, vs[k]!, settings)
+    wrt.forEach((x, i) => {
+      const [got, expected] =
+        columns === null ? [[dot(rows![i]!, us[i]!)], [dot(numerical[i]![o]!, vs[k]!)]] : [[...columns[i]![o]!], [...numerical[i]![o]!]]
+      const atol = settings.atol * sum(us[i]!) * (forward ? 1 : sum(vs[k]!))
+      if (got.every((v, j) => near(v, expected[j]!, atol, settings.rtol))) return
+      const whole = numerically(f, inputs, x, settings.eps, outputs)[o]!
+      const analytical = forward ? byForward(f, inputs, inputs.indexOf(x), outputs)[o]! : byBackward(outputs[o]!, [x], settings)[0]!
+      throw new GradcheckError(
+        `${mismatch(k, i, expected.join(', '), got.join(', '), forward)}The above quantities relating the numerical and analytical jacobians are computed in fast mode. ` +
+          `Below, we recompute numerical and analytical jacobians in slow mode:\n\nNumerical:\n${text(whole)}\nAnalytical:\n${text(analytical)}\n` +
+          (allNear(analytical, whole, settings.atol, settings.rtol)
+            ? 'Fast gradcheck failed but element-wise differences are small. This means that the test might have passed with fastMode: false.'
+            : ''),
+      )
+    })
+  })
 }
 
 /**
- * Checks second derivatives: `gradcheck` of the gradient of `f`, with respect to the inputs and the incoming gradients.
+ * Checks second derivatives: `gradcheck` of the gradient of `f`, with respect to the inputs and the incoming gradients
+ * (`gradOutputs`: random ones, if left out).
+ * Errors: those of `gradcheck`.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradgradcheck.html
  */
 export function gradgradcheck(
   f: Checked,
   inputs: Tensor | readonly Tensor[],
   gradOutputs?: Tensor | readonly Tensor[] | null,
-  options: GradcheckOptions = {},
+  options: GradgradcheckOptions = {},
 ): boolean {
-  const all = isTensor(inputs) ? [inputs as Tensor] : [...(inputs as readonly Tensor[])]
-  const outs = outputsOf(f, all)
-  const generator = new Generator(0)
-  const vs =
+  const { checkFwdOverRev = false, checkRevOverRev = true, genNonContigGradOutputs = false, ...shared } = options
+  if (!checkFwdOverRev && !checkRevOverRev)
+    throw new ArgumentError('Expected at least one of checkFwdOverRev or checkRevOverRev to be true')
+  if ((shared.checkUndefinedGrad ?? true) && !checkRevOverRev)
+    throw new ArgumentError('Setting checkUndefinedGrad: true requires checkRevOverRev to be true')
+  if (shared.checkBatchedGrad && !checkRevOverRev)
+    throw new ArgumentError('Setting checkBatchedGrad: true requires checkRevOverRev to be true')
+  const all = listOf(inputs)
+  const given =
     gradOutputs === undefined || gradOutputs === null
-      ? outs.map((y) => {
-          const v = new Float64Array(y.numel())
-          generator.normal(v)
-          return tensor(v, { dtype: y.dtype })
-            .reshape([...y.shape])
-            .requiresGrad_()
-        })
-      : isTensor(gradOutputs)
-        ? [gradOutputs as Tensor]
-        : [...(gradOutputs as readonly Tensor[])]
-  const count = all.length
-  // The gradient is the function under test, so it is taken also where that is evaluated without recording.
-  const first = (...args: Tensor[]): Tensor[] =>
-    enableGrad(() => {
-      const ins = args.slice(0, count)
-      const given = args.slice(count)
-      const ys = outputsOf(f, ins)
-      const live = ys.map((y, i) => [y, given[i]!] as const).filter(([y]) => y.requiresGrad)
-      const made = grad(
-        live.map(([y]) => y),
-        differentiable(ins),
-        { gradOutputs: live.map(([, g]) => g), createGraph: true, allowUnused: true },
-      ) as (Tensor | null)[]
-      return made.filter((g) => g !== null)
+      ? results(f, all)
+          .filter((y) => y.requiresGrad)
+          .map((y) => randomGradient(y, genNonContigGradOutputs))
+      : listOf(gradOutputs)
+  const wrt = all.map((x, i) => (isTensor(x) && x.requiresGrad ? i : -1)).filter((i) => i >= 0)
+  // A transform gives zeros where `grad` gives nothing: only what that gives is compared.
+  const used = checkFwdOverRev ? recorded(f, all, given, wrt).map((g) => g !== null) : []
+  const gradients = (...args: Tensor[]): Tensor[] => {
+    const ins = args.slice(0, all.length)
+    const vs = args.slice(all.length)
+    if (args.some((x) => x.wrap !== null)) return insideTransform(f, ins, vs, wrt).filter((_, k) => used[k])
+    return recorded(f, ins, vs, wrt).filter((g) => g !== null)
+  }
+  return gradcheck(gradients, [...all, ...given], { ...shared, checkForwardAd: checkFwdOverRev, checkBackwardAd: checkRevOverRev })
+}
+
+/** The gradient is the function under test, so it is taken also where that is evaluated without recording. */
+function recorded(f: Checked, ins: readonly Tensor[], vs: readonly Tensor[], wrt: readonly number[]): (Tensor | null)[] {
+  return enableGrad(() => {
+    const live = results(f, ins).filter((y) => y.requiresGrad)
+    const inputs = wrt.map((i) => ins[i]!)
+    return grad(live, inputs, { gradOutputs: vs, createGraph: true, allowUnused: true })
+  })
+}
+
+function insideTransform(f: Checked, ins: readonly Tensor[], vs: readonly Tensor[], wrt: readonly number[]): Tensor[] {
+  const call = (...xs: Tensor[]): Tensor[] => {
+    const args = [...ins]
+    wrt.forEach((i, k) => {
+      args[i] = xs[k]!
     })
-  return gradcheck(first, [...all, ...vs], options)
+    return results(f, args).filter((y) => y.wrap !== null && y.dt.floating)
+  }
+  const [, pull] = vjp(call, ...wrt.map((i) => ins[i]!))
+  return pull([...vs]) as Tensor[]
+}
+
+/** Numbers in [−1, 1) shaped like y. */
+function randomGradient(y: Tensor, strided: boolean): Tensor {
+  const values = new Float64Array(y.numel())
+  new Generator(0).uniform(values, -1, 1)
+  const g = like(y, values)
+  if (!strided || y.numel() < 2) return g.requiresGrad_()
+  const pairs = g
+    .unsqueeze(-1)
+    .expand([...y.shape, 2])
+    .clone()
+  return pairs.select(-1, 0).requiresGrad_()
 }

@@ -32,6 +32,8 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
   [/\bretain_graph=True/g, 'retainGraph: true'],
   [/\bcreate_graph=(True|False)/g, 'createGraph: $1'],
   [/\b(strict|vectorize)d?=(True|False)/g, '$1: $2'],
+  [/\b(check_\w+)=True/g, '$1: true'],
+  [/ to be True\b/g, ' to be true'],
   [/: True\b/g, ': true'],
   [/: False\b/g, ': false'],
   [/\ballow_unused=True/g, 'allowUnused: true'],
@@ -41,7 +43,8 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
   [/'int'|of type int\b|got int\b/g, ''],
   [/'number'|of type number\b|got number\b/g, ''],
 ]
-const inOurWords = (text: string): string => WORDS.reduce((t, [from, to]) => t.replace(from, to), text)
+const camel = (word: string): string => word.replace(/_([a-z])/g, (_, c: string) => c.toUpperCase())
+const inOurWords = (text: string): string => WORDS.reduce((t, [from, to]) => t.replace(from, to), text).replace(/\bcheck_\w+/g, camel)
 
 /** Numbers within rounding; of errors, our text must begin with torch's (or the part that was recorded). */
 function same(ours: unknown, theirs: unknown, path: string): void {
