@@ -24,7 +24,7 @@ function bundle(source: string): Promise<BuildResult<{ write: false; metafile: t
 const gzipped = (result: { outputFiles: { contents: Uint8Array }[] }): number =>
   gzipSync(result.outputFiles[0]!.contents, { level: 9 }).length
 
-// Not reached: about 85 KB, nothing of it from other packages. Tensors take the methods of all operations along (a third),
+// Not reached: about 90 KB, nothing of it from other packages. Tensors take the methods of all operations along (a third),
 // the WebAssembly backend with matrix products, reductions and random fills is a quarter, texts of errors a tenth.
 // Fails as soon as it is reached.
 test.fails('import { tensor }: at most 60 KB, dependencies included, gzip', async () => {
@@ -32,6 +32,11 @@ test.fails('import { tensor }: at most 60 KB, dependencies included, gzip', asyn
   const size = gzipped(result)
   console.info(`bundle of { tensor }: ${(size / KB).toFixed(1)} KB gzip`)
   expect(size).toBeLessThanOrEqual(60 * KB)
+})
+
+test('threads and OpenBLAS come only with what asks for them', async () => {
+  const { metafile } = await bundle("import { tensor } from './src/index.ts'\nconsole.log(tensor)")
+  expect(Object.keys(Object.values(metafile.outputs)[0]!.inputs).filter((path) => /^src\/(threads|blas)\//.test(path))).toEqual([])
 })
 
 test('nothing of Node is imported but on demand', async () => {
