@@ -2,7 +2,7 @@
 import { serve } from '../protocol.ts'
 
 globalThis.Float16Array ??= class {}
-const { numpy: np, init, valueAndGrad, grad, jit, tree } = await import('@jax-js/jax')
+const { numpy: np, nn, init, valueAndGrad, grad, jit, tree } = await import('@jax-js/jax')
 await init('wasm')
 
 const wave = (shape, scale = 0.3) => {
@@ -19,19 +19,22 @@ const finished = async (times, make) => {
   }
 }
 
+const gelu = (x) => nn.gelu(x, { approximate: false })
+const UNARY = { exp: (x) => np.exp(x), tanh: (x) => np.tanh(x), gelu, sum: (x) => np.sum(x) }
+
 await serve(({ kind, sizes }) => {
-  const [n] = sizes
-  if (kind === 'chain' || kind === 'chainBackward') {
-    const y = np.array([0.5])
-    const z = np.array([0.1])
+  const [n, m, k] = sizes
+  if (kind === 'chain' || kind === 'chainBackward' || kind === 'chainNoGrad') {
+    const y = np.full([n], 0.5)
+    const z = np.full([n], 0.1)
     const chain = (x) => {
       let h = x
       for (let i = 0; i < 50; i++) h = h.mul(y.ref).add(z.ref)
       return h
     }
-    const f = kind === 'chain' ? chain : grad((x) => chain(x).sum())
+    const f = kind === 'chainBackward' ? grad((x) => chain(x).sum()) : chain
     return (times) => {
-      for (let i = 0; i < times; i++) f(np.array([1.0001])).js()
+      for (let i = 0; i < times; i++) f(np.full([n], 1.0001)).js()
     }
   }
   if (kind === 'mlp') {
@@ -53,13 +56,28 @@ await serve(({ kind, sizes }) => {
     }
   }
   if (kind === 'matmul') {
-    const a = wave([n, n])
-    const b = wave([n, n])
+    const a = wave([n, m])
+    const b = wave([m, k])
     const f = jit((u, v) => np.matmul(u, v))
     return (times) => finished(times, () => f(a.ref, b.ref))
   }
-  const a = wave([n])
-  const b = wave([n])
-  const f = kind === 'add' ? jit((u, v) => u.add(v)) : jit((u) => np.exp(u))
-  return (times) => finished(times, () => (kind === 'add' ? f(a.ref, b.ref) : f(a.ref)))
+  if (kind === 'add') {
+    const a = wave([n])
+    const b = wave([n])
+    const f = jit((u, v) => u.add(v))
+    return (times) => finished(times, () => f(a.ref, b.ref))
+  }
+  if (kind in UNARY) {
+    const a = wave([n])
+    const f = jit(UNARY[kind])
+    return (times) => finished(times, () => f(a.ref))
+  }
+  if (kind === 'softmax' || kind === 'softmaxBackward') {
+    const a = wave([n, m])
+    const g = wave([n, m])
+    const f =
+      kind === 'softmax' ? jit((x) => nn.softmax(x, 1)) : jit(grad((x, h) => nn.softmax(x, 1).mul(h).sum()))
+    return (times) => finished(times, () => (kind === 'softmax' ? f(a.ref) : f(a.ref, g.ref)))
+  }
+  return undefined
 })
