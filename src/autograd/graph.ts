@@ -7,6 +7,7 @@ import { registerHook } from './methods.ts'
 import { AccumulateGrad, type GradHook, GradientEdge, type HookHandle, type Node, versionOf } from './node.ts'
 import { bump, edgeOf } from './record.ts'
 
+export { listSavedTensors, type SavedEntry, type SavedList } from './listing.ts'
 export { GradientEdge, Node, type PostHook, type PreHook } from './node.ts'
 export { RawSaved } from './saved.ts'
 export { allowMutationOnSavedTensors, disableSavedTensorsHooks, type MutationContext, savedTensorsHooks, saveOnCpu } from './savedHooks.ts'
