@@ -12,6 +12,8 @@ export interface SavedHooks {
   /** Told when a node lets go of what was packed. */
   readonly release?: (packed: never) => void
   readonly outer: SavedHooks | null
+  /** Their block has ended: whoever puts them back in force must not. */
+  closed?: true
 }
 
 /** Sees every computation of an operation, and may answer in its place. */

@@ -11,8 +11,10 @@ import { type Mode, type MutationWatch, modeOf, modes, type SavedHooks } from '.
 export function enterHooks(hooks: Omit<SavedHooks, 'outer'>): () => void {
   if (modes.hooksDisabled !== null) throw new ModeError(modes.hooksDisabled)
   const before = modes.hooks
-  modes.hooks = { ...hooks, outer: before }
+  const entered: SavedHooks = { ...hooks, outer: before }
+  modes.hooks = entered
   return () => {
+    entered.closed = true
     modes.hooks = before
   }
 }

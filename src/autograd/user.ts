@@ -5,7 +5,7 @@ import { escape } from '../memory/area.ts'
 import { sameShape } from '../shape.ts'
 import { isTensor, type TensorCore } from '../tensor.ts'
 import { isPlainObject } from '../tree.ts'
-import { modes, switchInference } from './modes.ts'
+import { modes, type SavedHooks, switchInference } from './modes.ts'
 import type { GradHook, Node } from './node.ts'
 
 function markEscaped(value: unknown): void {
@@ -44,6 +44,13 @@ function stackError(error: unknown): GraphError | undefined {
   )
 }
 
+/** The innermost of these pairs whose block hasn't ended. */
+function open(hooks: SavedHooks | null): SavedHooks | null {
+  let h = hooks
+  while (h?.closed) h = h.outer
+  return h
+}
+
 /** Calls user code inside a pass: its arguments escape the pass, and modes it leaves changed are put back. */
 export function callHook<A extends unknown[], R>(fn: (...args: A) => R, args: A): R {
   args.forEach(markEscaped)
@@ -55,7 +62,7 @@ export function callHook<A extends unknown[], R>(fn: (...args: A) => R, args: A)
   } finally {
     modes.grad = grad
     switchInference(inference)
-    modes.hooks = hooks
+    modes.hooks = open(hooks)
   }
 }
 
