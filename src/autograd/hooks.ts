@@ -4,6 +4,7 @@ import type { TensorCore } from '../tensor.ts'
 import { accumulate } from './accumulate.ts'
 import type { Task } from './engine.ts'
 import type { AccumulateGrad, GradList, Node, NodeHooks } from './node.ts'
+import { needs } from './record.ts'
 import { callHook, runTensorHook, takeReturned } from './user.ts'
 
 type Grads = (TensorCore | null)[]
@@ -49,8 +50,9 @@ export function atLeaf(node: AccumulateGrad, first: TensorCore | null, task: Tas
   const { hooks, variable } = node
   const g = hooks === null ? first : preHooks(node, first, null)
   const leaf = variable.leaf!
-  if (g !== null) accumulate(leaf, g, task.area, task.createGraph, true)
-  if (leaf.hooks !== null && g !== null) {
+  const takes = g !== null && needs(variable, null)
+  if (takes) accumulate(leaf, g, task.area, task.createGraph, true)
+  if (leaf.hooks !== null && takes) {
     leaf.shown = true
     for (const hook of leaf.hooks.list) callHook(hook, [variable as Tensor])
   }

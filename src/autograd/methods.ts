@@ -98,6 +98,30 @@ export function detach(x: Tensor): Tensor {
   return alias(x) as Tensor
 }
 
+/** Is x a view of another tensor? (It shares the elements and counts changes with `_base`.) */
+export function _isView(x: Tensor): boolean {
+  expectTensor('_isView', x, 'argument 0')
+  return x.viewMeta !== null
+}
+
+/**
+ * A leaf with memory of its own: the same elements, flag and (copied) gradient. Of a Parameter: a plain tensor.
+ * Errors: AutogradError for tensors that operations made. @see https://docs.python.org/3/library/copy.html#copy.deepcopy
+ */
+export function deepcopy(x: Tensor): Tensor {
+  expectTensor('deepcopy', x, 'argument 0')
+  if (x.gradFn !== null) {
+    throw new AutogradError(
+      'Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment. ' +
+        `This one was made by ${x.gradFn.name()}: use clone() to stay in the graph, or detach().clone() to leave it.`,
+    )
+  }
+  const copy = detach(x).clone()
+  if (x.requiresGrad) requiresGrad_(copy)
+  if (x.grad !== null) copy.grad = deepcopy(x.grad)
+  return copy
+}
+
 /** Was x made in inference mode? @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.is_inference.html */
 export function isInference(x: Tensor): boolean {
   expectTensor('isInference', x, 'argument 0')
@@ -248,7 +272,13 @@ export const accessors: {
       return x.node
     },
   },
-  isLeaf: { get: (x) => !needs(x, null) || x.node === null },
+  isLeaf: {
+    get: (x) => {
+      if (!needs(x, null)) return true
+      if (x.viewMeta !== null) refresh(x)
+      return x.node === null
+    },
+  },
   retainsGrad: { get: retains },
   data: { get: data, set: setData },
   _version: {

@@ -1,5 +1,10 @@
-/** Names of parameters, for messages: whoever walks a module's parameters leaves them here. */
+/** Names for messages: of parameters (whoever walks a module's parameters leaves them here), and of what made a tensor. */
 import type { TensorCore } from '../tensor.ts'
+
+/** What made a tensor, as messages name it: `Mul` for `MulBackward0`. */
+export function operatorOf(node: { name(): string }): string {
+  return node.name().replace(/Backward\d*$/, '')
+}
 
 const names = new WeakMap<TensorCore, string>()
 

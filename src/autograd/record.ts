@@ -1,19 +1,21 @@
 /** How an operation enters the graph: edges to what made its inputs, in-place rules, views that follow their base. */
+import { dtypes } from '../dtype.ts'
 import { InPlaceError } from '../errors.ts'
 import { cloneContiguous, copyInto, fillWith } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
-import { empty, TensorCore } from '../tensor.ts'
+import { dataView, eachIndex, empty, readAll, TensorCore, writeAll } from '../tensor.ts'
 import type { Task } from './engine.ts'
 import type { Level } from './levels.ts'
 import { modes } from './modes.ts'
+import { operatorOf } from './names.ts'
 import { type Creation, leafOf, Node, NodeHooks, type Saved, ViewMeta, versionOf } from './node.ts'
 import { bornInInference, INFERENCE } from './version.ts'
 
 /** Does `t` require gradients at this level (null: the plain tape)? Views follow their base. */
 export function needs(t: TensorCore, level: Level | null): boolean {
   if (level !== null) return t.rg && t.wrap !== null && t.wrap.level === level
-  return t.rg || (t.viewMeta !== null && t.viewMeta.base.rg && refresh(t))
+  return t.rg || (t.viewMeta !== null && t.viewMeta.base.rg)
 }
 
 /** The node that made `t`: its operation's, or the one that accumulates into it as a leaf. Null without gradients. */
@@ -58,24 +60,25 @@ export function keepGradient(t: TensorCore): void {
 export function asView(t: TensorCore, of: TensorCore, creation: Creation): TensorCore {
   const vc = versionOf(of)
   t.vc = vc
+  // Among themselves, in their mode, inference tensors have no history that could have to be followed.
+  if (vc === INFERENCE && creation === 'inference') return t
   const parent = of.viewMeta
-  const strict = parent !== null && parent.creation !== 'default' ? parent.creation : creation
+  const strict = parent !== null && creation === 'default' ? parent.creation : creation
   t.viewMeta = new ViewMeta(parent === null ? of : parent.base, vc.value, strict)
   return t
 }
 
-/** Brings the node of a view up to date with in-place changes of its base. Returns whether it requires gradients. */
-export function refresh(t: TensorCore): boolean {
+/** Brings the node of a view up to date with in-place changes of its base. Errors: InPlaceError where it can't follow. */
+export function refresh(t: TensorCore): void {
   const view = t.viewMeta!
   const vc = t.vc!
-  if (view.version === vc.value) return t.rg
+  if (view.version === vc.value) return
   const { base } = view
   if (base.rg) {
-    if (view.creation !== 'default' && modes.grad) throw staleView(t)
+    if (view.creation !== 'default' && modes.grad) throw unfollowed(t, null)
     reattach(t, new WindowNode(base, t.layout))
   }
   view.version = vc.value
-  return t.rg
 }
 
 /** What each mode is called, and what its opposite is. */
@@ -84,38 +87,36 @@ const MODES: Readonly<Record<'noGrad' | 'inference', readonly [mode: string, our
   inference: ['inference mode', 'inferenceMode', 'in normal mode'],
 }
 
-/** The refusal of a view made in one mode that is changed in another; `what` says what was changed. */
-function ambiguous(t: TensorCore, creation: 'noGrad' | 'inference', what: string): string {
-  const [mode, ours, outside] = MODES[creation]
-  const of =
-    t.node === null ? 'A view was' : `Output ${t.outputNr} of ${t.node.name().replace(/Backward\d*$/, '')} is a view of a view which was`
-  return (
-    `${of} created in ${mode} and ${what} modified inplace ${outside}. Given that this use case is ambiguous and error-prone, it is forbidden. ` +
-    `You can clarify your code by moving both the view and the inplace either both inside the ${ours} block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked).`
-  )
-}
-
-function overridden(): string {
-  return (
+/** Why views of each kind can't follow a change. */
+const REASONS: Readonly<Record<'multiOutput' | 'function', string>> = {
+  multiOutput:
+    'This view is the output of a function that returns multiple views. Such functions do not allow the output views to be modified inplace. ' +
+    'You should replace the inplace operation by an out-of-place one.',
+  function:
     'This view was created inside a custom Function (or because an input was returned as-is) and the autograd logic to handle view+inplace would override ' +
     'the custom backward associated with the custom Function, leading to incorrect gradients. This behavior is forbidden. You can fix this by cloning the ' +
-    'output of the custom Function.'
-  )
+    'output of the custom Function.',
 }
 
-function staleView(t: TensorCore): InPlaceError {
-  const creation = t.viewMeta!.creation
-  if (creation === 'noGrad' || creation === 'inference') {
-    return new InPlaceError(ambiguous(t, creation, 'its base or another view of its base has been'))
-  }
-  if (creation === 'function') {
-    return new InPlaceError(
-      `Output ${t.outputNr} of ${t.node?.name() ?? 'a custom Function'} is a view and its base or another view of its base has been modified inplace. ${overridden()}`,
-    )
-  }
-  return new InPlaceError(
-    `${t.node?.name() ?? 'a function'} made this view together with others, and its base has been modified inplace; clone() the view`,
-  )
+/** The refusal of a change that the history of view `t` can't follow: of itself by `op`, or (null) of its base. */
+function unfollowed(t: TensorCore, op: string | null): InPlaceError {
+  const { creation } = t.viewMeta!
+  const [mode, ours, outside] = MODES[creation === 'inference' ? 'inference' : 'noGrad']
+  const changed = `${op === null ? 'its base or another view of its base has been' : 'is being'} modified inplace`
+  const made = `created in ${mode} and ${changed} ${outside}.`
+  const ofMode = creation === 'noGrad' || creation === 'inference'
+  const output = t.node === null ? '' : `Output ${t.outputNr} of ${operatorOf(t.node)}`
+  const what =
+    t.node === null
+      ? `A view was ${made}`
+      : ofMode
+        ? `${output} is a view of a view which was ${made}`
+        : `${output} is a view and ${changed}.`
+  const why = ofMode
+    ? 'Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either both ' +
+      `inside the ${ours} block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked).`
+    : REASONS[creation as 'multiOutput' | 'function']
+  return new InPlaceError(`${what} ${why}`, op === null ? {} : { op })
 }
 
 /** Refuses an in-place operation that autograd can't follow, before anything is changed. */
@@ -125,11 +126,24 @@ export function checkInPlace(op: string, t: TensorCore, willRecord: boolean): vo
 }
 
 function refuseInPlace(op: string, t: TensorCore, willRecord: boolean): void {
-  if (modes.grad && t.viewMeta === null && t.rg && t.node === null) {
-    throw new InPlaceError(
-      `a leaf Variable that requires grad is being used in an in-place operation. ${op} would change it behind the graph's back: use ${op.replace(/_$/, '')}, or run it inside noGrad(() => …)`,
-      { op },
-    )
+  const needed = needs(t, null)
+  if (modes.grad && (willRecord || needed)) {
+    if (t.viewMeta !== null) {
+      if (t.viewMeta.creation !== 'default') throw unfollowed(t, op)
+      refresh(t)
+      if (needed && t.viewMeta.base.node === null) {
+        throw new InPlaceError(
+          `a view of a leaf Variable that requires grad is being used in an in-place operation. ${op} would change the leaf behind the graph's back; run it inside noGrad(() => …)`,
+          { op },
+        )
+      }
+    }
+    if (needed && t.node === null) {
+      throw new InPlaceError(
+        `a leaf Variable that requires grad is being used in an in-place operation. ${op} would change it behind the graph's back: use ${op.replace(/_$/, '')}, or run it inside noGrad(() => …)`,
+        { op },
+      )
+    }
   }
   if (bornInInference(t) && !modes.inference) {
     throw new InPlaceError(
@@ -137,26 +151,6 @@ function refuseInPlace(op: string, t: TensorCore, willRecord: boolean): void {
       { op, shapes: [t.layout.shape] },
     )
   }
-  if (!modes.grad || t.viewMeta === null) return
-  refresh(t)
-  const { base, creation } = t.viewMeta
-  if (creation === 'default' || !(willRecord || t.rg || base.rg)) {
-    if (!base.rg || base.node !== null) return
-    throw new InPlaceError(
-      `a view of a leaf Variable that requires grad is being used in an in-place operation. ${op} would change the leaf behind the graph's back; run it inside noGrad(() => …)`,
-      { op },
-    )
-  }
-  const maker = t.node?.name() ?? 'its function'
-  if (creation === 'noGrad' || creation === 'inference') throw new InPlaceError(ambiguous(t, creation, 'is being'), { op })
-  if (creation === 'multiOutput') {
-    throw new InPlaceError(
-      `Output ${t.outputNr} of ${maker} is a view and is being modified inplace. This view is the output of a function that returns multiple views. ` +
-        'Such functions do not allow the output views to be modified inplace. You should replace the inplace operation by an out-of-place one.',
-      { op },
-    )
-  }
-  throw new InPlaceError(`Output ${t.outputNr} of ${maker} is a view and is being modified inplace. ${overridden()}`, { op })
 }
 
 /** Counts an in-place change. */
@@ -183,6 +177,12 @@ export function rebase(t: TensorCore, node: Node, slot = 0): void {
   t.viewMeta.version = t.vc!.value
 }
 
+/** After an operation that changed no elements, only what `t` is to its base: its own new history. */
+export function changeHistory(t: TensorCore, node: Node): void {
+  reattach(t, node)
+  if (t.viewMeta !== null) t.viewMeta.version = t.vc!.value
+}
+
 /** The place of a view's elements inside a gradient that is laid out like `base`, made dense. */
 function window(view: Layout, base: Layout, grad: Layout): Layout {
   // Strides of the base decompose offsets into base indices; a dense gradient has strides of its own, dim by dim.
@@ -202,6 +202,25 @@ function arrangement(base: Layout, view: Layout): { order: number[]; inverse: nu
   return { order, inverse: order.map((_, d) => order.indexOf(d)), offset: view.offset - base.offset }
 }
 
+/** Where the elements of a layout lie, as indices. */
+function places(layout: Layout): Tensor {
+  const found: number[] = []
+  eachIndex(layout, (k) => found.push(k))
+  const indices = empty(Layout.of([found.length]), dtypes.int32, null)
+  writeAll(indices, found)
+  return indices as Tensor
+}
+
+/** Adds `g` into the elements of `buffer` that `target` names, some of them several times. */
+function addUp(buffer: TensorCore, target: Layout, g: TensorCore): void {
+  const values = readAll(g)
+  const data = dataView(buffer)
+  let i = 0
+  eachIndex(target, (k) => {
+    data[k]! += values[i++]!
+  })
+}
+
 /** Reads the window of a view out of its base: the derived history of a view after in-place changes. */
 export class WindowNode extends Node {
   private readonly base: Layout
@@ -218,19 +237,25 @@ export class WindowNode extends Node {
   }
 
   run(g: TensorCore, _gs: null, task: Task): void {
+    const { base, view } = this
     if (task.createGraph) {
-      const { order, inverse, offset } = arrangement(this.base, this.view)
-      const zeros = (g as Tensor)
-        .sum()
-        .zerosLike()
-        .expand(order.map((d) => this.base.shape[d]!))
-      task.out[0] = zeros.asStridedScatter(g as Tensor, this.view.shape, this.view.strides, offset).permute(inverse)
+      const { order, inverse, offset } = arrangement(base, view)
+      const sizes = order.map((d) => base.shape[d]!)
+      const zeros = (g as Tensor).sum().zerosLike()
+      const filled = view.overlapping
+        ? zeros
+            .expand([base.numel])
+            .scatterAdd(0, places(view.at(offset)), (g as Tensor).reshape([-1]))
+            .reshape(sizes)
+        : zeros.expand(sizes).asStridedScatter(g as Tensor, view.shape, view.strides, offset)
+      task.out[0] = filled.permute(inverse)
       return
     }
-    const zeros = empty(like(this.base), g.dt, task.area)
+    const zeros = empty(like(base), g.dt, task.area)
     fillWith(zeros, 0)
-    const target = window(this.view, this.base, zeros.layout)
-    copyInto({ storage: zeros.storage, dt: zeros.dt, layout: target }, g)
+    const target = window(view, base, zeros.layout)
+    if (view.overlapping) addUp(zeros, target, g)
+    else copyInto({ storage: zeros.storage, dt: zeros.dt, layout: target }, g)
     task.out[0] = zeros
   }
 }

@@ -6,6 +6,7 @@ import type { Layout } from '../layout.ts'
 import { RELEASED, Storage } from '../memory/storage.ts'
 import { type ArrayLike, isTensor, TensorCore } from '../tensor.ts'
 import { modes, type SavedHooks, withGrad } from './modes.ts'
+import { operatorOf } from './names.ts'
 import type { LeafMeta, Node } from './node.ts'
 import { callHook } from './user.ts'
 import { bornInInference, versionOf } from './version.ts'
@@ -235,7 +236,7 @@ export class SavedTensor implements ArrayLike {
     const now = vc === null ? 0 : vc.value
     if (now === this.version) return
     const maker = this.output ?? this.tensor!.node
-    const which = maker === null ? '' : `, which is output ${this.outputNr} of ${maker.name()},`
+    const which = maker === null ? '' : `, which is output ${this.outputNr} of ${operatorOf(maker)},`
     throw new InPlaceError(
       `one of the variables needed for gradient computation has been modified by an inplace operation: [${this.dt.torchType} ${show(this.layout.shape)}]${which} ` +
         `is at version ${now}; expected version ${this.version} instead. ${reader.name()}${called(reader)} saved it; ${vc!.op} changed it last. ` +

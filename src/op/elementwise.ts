@@ -503,7 +503,7 @@ export class ElementwiseOp {
     let shape = a.layout.shape
     for (const t of tensors) shape = broadcast(shape, t.layout.shape, name)
     if (!sameShape(shape, a.layout.shape)) {
-      throw new ShapeError(`${name}: output with shape ${show(a.layout.shape)} doesn't match the broadcast shape ${show(shape)}`, {
+      throw new ShapeError(`output with shape ${show(a.layout.shape)} doesn't match the broadcast shape ${show(shape)} (${name})`, {
         op: name,
         shapes: [a.layout.shape, shape],
       })

@@ -117,14 +117,7 @@ export class GeneralOp<P> {
   }
 
   private markViews(of: TensorCore, y: TensorCore | TensorCore[], creation: Creation): void {
-    const kind: Creation =
-      creation === 'default' || !modes.grad
-        ? modes.inference
-          ? 'inference'
-          : modes.grad || !(of.rg || of.viewMeta?.base.rg)
-            ? creation
-            : 'noGrad'
-        : creation
+    const kind: Creation = modes.inference ? 'inference' : modes.grad ? creation : 'noGrad'
     if (Array.isArray(y)) for (const v of y) asView(v, of, kind)
     else if (y !== of) asView(y, of, kind)
   }
@@ -296,6 +289,8 @@ export class GeneralNode<P> extends Node implements Context<P> {
   private hooked = false
   private live = true
   private memo: { value: unknown } | null = null
+  /** The name of the node, where it isn't the record's. */
+  label: string | null = null
 
   constructor(
     op: GeneralOp<P>,
@@ -347,6 +342,7 @@ export class GeneralNode<P> extends Node implements Context<P> {
   }
 
   name(): string {
+    if (this.label !== null) return this.label
     const { node } = this.op.record
     return typeof node === 'string' ? node : node(this.p)
   }

@@ -7,7 +7,7 @@ import type { TensorCore } from '../tensor.ts'
 export function refuseOverlap(op: string, a: TensorCore, others: readonly TensorCore[]): void {
   if (a.layout.overlapping) {
     throw new ArgumentError(
-      `${op}: unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor before performing the operation.`,
+      `unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor before performing the operation. (${op})`,
       { op },
     )
   }
@@ -17,7 +17,7 @@ export function refuseOverlap(op: string, a: TensorCore, others: readonly Tensor
       continue
     if (b.layout.offset < a.layout.end && a.layout.offset < b.layout.end) {
       throw new ArgumentError(
-        `${op}: unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. Please clone() the tensor before performing the operation.`,
+        `unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. Please clone() the tensor before performing the operation. (${op})`,
         { op },
       )
     }

@@ -102,7 +102,7 @@ export function copy_(x: Tensor, src: Tensor | number): Tensor {
   expectTensor('copy_', x, 'argument 0')
   if (!expandable(src.layout.shape, x.layout.shape)) {
     throw new ShapeError(
-      `copy_: output with shape ${show(x.layout.shape)} doesn't match the broadcast shape of the source ${show(src.layout.shape)}`,
+      `output with shape ${show(x.layout.shape)} doesn't match the broadcast shape of the source ${show(src.layout.shape)} (copy_)`,
       { op: 'copy_', shapes: [x.layout.shape, src.layout.shape] },
     )
   }

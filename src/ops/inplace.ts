@@ -23,7 +23,7 @@ export function inPlace<P>(name: string, op: GeneralOp<P>, x: readonly Tensor[],
   // Elementwise operations may read the very element they write; these read others.
   if (x.slice(1).some((v) => v.storage === t.storage && v.layout.offset === t.layout.offset)) {
     throw new ArgumentError(
-      `${name}: unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. Please clone() the tensor before performing the operation.`,
+      `unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. Please clone() the tensor before performing the operation. (${name})`,
       { op: name },
     )
   }

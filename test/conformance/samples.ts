@@ -50,9 +50,12 @@ export function methodOf(t: object, name: string): Callable | undefined {
   return typeof f === 'function' ? (f as Callable) : undefined
 }
 
+/** In-place forms of views give the tensor another shape and write no elements. */
+const RESHAPING: ReadonlySet<string> = new Set(['asStrided_', 'squeeze_', 't_', 'transpose_', 'unsqueeze_'])
+
 /** In-place methods by name. */
 export const inPlaceNames: readonly string[] = Object.getOwnPropertyNames(torch.Tensor.prototype).filter(
-  (n) => n.endsWith('_') && !n.startsWith('_') && n !== 'detach_' && n !== 'requiresGrad_',
+  (n) => n.endsWith('_') && !n.startsWith('_') && n !== 'detach_' && n !== 'requiresGrad_' && !RESHAPING.has(n),
 )
 
 export const build = (r: Recorded): Tensor => torch.tensor(r.data as number[], { dtype: r.dtype }).reshape(r.shape)

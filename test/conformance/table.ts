@@ -55,6 +55,36 @@ const probabilities = (x: Tensor): Tensor => x.detach().sigmoid()
 
 export const table: Readonly<Record<string, readonly Entry[]>> = {
   adaptiveAvgPool2d: [on([[1, 2, 3, 4]], (x) => F.adaptiveAvgPool2d(x, [2, 3]))],
+  // Strides count in the storage, so x must lie in it row by row.
+  asStrided_: [on([[2, 3]], (x) => x.contiguous().add(0).asStrided_([2, 2], [1, 2], 1), { writes: true })],
+  squeeze_: [
+    on(
+      [[2, 1]],
+      written((x) => x.squeeze_()),
+      { writes: true },
+    ),
+  ],
+  t_: [
+    on(
+      [[2, 3]],
+      written((x) => x.t_()),
+      { writes: true },
+    ),
+  ],
+  transpose_: [
+    on(
+      [[2, 3, 2]],
+      written((x) => x.transpose_(0, 2)),
+      { writes: true },
+    ),
+  ],
+  unsqueeze_: [
+    on(
+      [[2, 3]],
+      written((x) => x.unsqueeze_(1)),
+      { writes: true },
+    ),
+  ],
   asStridedScatter: [on([[6], [2, 2]], (x, src) => x.asStridedScatter(src, [2, 2], [3, 1], 1))],
   avgPool1d: [on([[1, 2, 6]], (x) => F.avgPool1d(x, 2, { stride: 2, padding: 1 }))],
   bernoulli: [on([[2, 3]], (x) => probabilities(x).bernoulli(seeded()))],
