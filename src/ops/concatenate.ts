@@ -24,6 +24,11 @@ function batched(b: Batched<unknown>): Tensor[] {
   })
 }
 
+function startsOf(sizes: readonly number[]): number[] {
+  let end = 0
+  return sizes.map((size) => (end += size) - size)
+}
+
 /** An empty vector goes with tensors of any rank, for the sake of old programs. */
 export function isNothing(t: TensorCore): boolean {
   return t.layout.rank === 1 && t.layout.numel === 0
@@ -46,9 +51,8 @@ export const catOp: GeneralOp<Cat> = /* @__PURE__ */ general('cat', {
   },
   vjp: (i) =>
     vjp([], (g, c) => {
-      let start = 0
-      for (let k = 0; k < i; k++) start += c.p.sizes[k]!
-      const part = g.narrow(c.p.dim, start, c.p.sizes[i]!)
+      const starts = c.shared(() => startsOf(c.p.sizes))
+      const part = g.narrow(c.p.dim, starts[i]!, c.p.sizes[i]!)
       return part.layout.rank === c.shapeOf(i).length ? part : part.reshape(c.shapeOf(i))
     }),
   jvp: 'linear',
