@@ -1,5 +1,21 @@
 /** `nn.functional`: layers as plain functions. */
 export { relu, sigmoid } from '../ops/activation.ts'
+export {
+  celu,
+  glu,
+  hardshrink,
+  hardsigmoid,
+  hardswish,
+  mish,
+  prelu,
+  relu6,
+  selu,
+  softmin,
+  softshrink,
+  softsign,
+  tanhshrink,
+  threshold,
+} from '../ops/activations.ts'
 export { pad } from '../ops/arranging.ts'
 export { type CrossEntropyOptions, crossEntropy, type NLLOptions, nllLoss } from '../ops/classification.ts'
 export {

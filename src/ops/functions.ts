@@ -1,4 +1,5 @@
 /** Operations that are functions only: their first argument is not the tensor they belong to. */
+export * from './activations.ts'
 export * from './affine.ts'
 export * from './building.ts'
 export * from './classification.ts'

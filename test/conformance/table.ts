@@ -158,6 +158,7 @@ export const table: Readonly<Record<string, readonly Entry[]>> = {
     }),
   ],
   'linalg.logdet': [on([[3, 3]], (x) => linalg.logdet(regular(x)))],
+  hardsigmoid: [on([[2, 3]], (x) => torch.hardsigmoid(x.mul(3)))],
   maxPool1d: [on([[1, 2, 6]], (x) => F.maxPool1d(x, 2, { stride: 2 }))],
   maxPool2dWithIndices: [
     on([[1, 1, 4, 4]], (x) => {

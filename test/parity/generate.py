@@ -207,7 +207,8 @@ for name in POSITIONED:
 for name in ('xlog1py', 'entr'):
     FUNCTIONS[name] = (f'torch.special.{name}', getattr(torch.special, name))
 # torch.nn.functional, whatever of the same name torch itself has.
-for name in ('gelu silu softplus leakyRelu elu hardtanh conv1d conv2d mseLoss huberLoss smoothL1Loss binaryCrossEntropy '
+for name in ('gelu silu softplus leakyRelu elu hardtanh mish celu selu relu6 hardsigmoid hardswish hardshrink softshrink tanhshrink '
+             'softsign threshold softmin prelu glu conv1d conv2d mseLoss huberLoss smoothL1Loss binaryCrossEntropy '
              'binaryCrossEntropyWithLogits klDiv softMarginLoss groupNorm rmsNorm normalize cosineSimilarity').split():
     FUNCTIONS[name] = (f'F.{snake(name)}', getattr(F, snake(name)))
 
@@ -447,7 +448,7 @@ def main():
     for declare in (samples.unary, samples.binary, samples.reduction, samples_nn.linear_algebra, samples_nn.joining, samples_nn.views,
                     samples_nn.network, samples_nn.losses, samples.mutation, samples_more.special,
                     samples_more.ordering, samples_more.statistics, samples_more.linalg, samples_more.placing,
-                    samples_more.building, samples_more.affine, samples_more.distances, samples_more.resampling):
+                    samples_more.building, samples_more.affine, samples_more.distances, samples_more.resampling, samples_more.activations):
         declare()
     files, counts, wrong = {}, {}, []
     for group, row in rows:

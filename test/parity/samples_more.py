@@ -550,3 +550,48 @@ def resampling():
     err('pixelShuffle', S(1, 3, 2, 2), 2)
     err('pixelShuffle', S(2, 2), 1)
     err('pixelUnshuffle', S(1, 1, 3, 4), 2)
+
+
+def activations():
+    family('activations')
+    for op in ('mish', 'celu', 'selu', 'relu6', 'hardsigmoid', 'hardswish', 'hardshrink', 'softshrink', 'tanhshrink', 'softsign'):
+        wide = dict(lo=-4, hi=4)
+        # torch's slope of hardsigmoid is 1/6 rounded to float32.
+        held = (lambda s: s.constant()) if op == 'hardsigmoid' else (lambda s: s)
+        R(op, held(S(2, 3, **wide)))
+        R(op, held(S(**wide)))
+        R(op, held(S(0, 3, **wide)))
+        R(op, held(E(3, 2, along=0, **wide)))
+        kink(op, held(T(SPECIAL)))
+        kink(op, held(T([0.5, -0.5, 3.0, -3.0, 6.0, 0.0, -0.0, 8.0, -8.0])))
+        R(op, held(T(WIDE)), tag='wide', second=False)
+        if op not in ('relu6', 'tanhshrink', 'softsign'):
+            err(op, I(3))
+    # Powers of two: torch rounds 1/alpha to float32.
+    R('celu', S(2, 3), 2)
+    kink('celu', T([0.0, -0.0, -1.0]), 0.25)
+    err('celu', S(2), 0)
+    for op in ('hardshrink', 'softshrink'):
+        R(op, S(2, 3), 1.25)
+        kink(op, T([1.25, -1.25, 0.0, 2.0]), 1.25)
+    err('softshrink', S(2), -1)
+    R('threshold', S(2, 3), 0.25, -3)
+    R('threshold', I(4), 1, 7)
+    kink('threshold', T([0.25, 0.0, nan, inf, -inf, 1.0]), 0.25, 20)
+    R('softmin', S(2, 3), 1)
+    R('softmin', S(2, 3), 0)
+    R('prelu', S(2, 3), S(1))
+    R('prelu', S(2, 3), S(3))
+    R('prelu', S(2, 3, 2), S(3))
+    R('prelu', S(4), S(1))
+    R('prelu', S(4), S())
+    kink('prelu', T([0.0, -0.0, 1.0, -1.0]), T([0.25]))
+    err('prelu', S(2, 3), S(2))
+    err('prelu', S(2, 3), S(1, 3))
+    R('glu', S(4))
+    R('glu', S(2, 4))
+    R('glu', S(4, 3), 0)
+    R('glu', S(2, 4, 3), dim=1)
+    R('glu', E(3, 4, along=0))
+    err('glu', S(3))
+    err('glu', S())
