@@ -19,6 +19,19 @@ export * as utils from './collection.ts'
 export { ModuleDict, ModuleList, ParameterList, Sequential } from './container.ts'
 export { Conv1d, Conv2d, type ConvOptions } from './convolution.ts'
 export * as functional from './functional.ts'
+export {
+  type BackwardHook,
+  type BackwardPreHook,
+  type ForwardHook,
+  type ForwardHookOptions,
+  type ForwardPreHook,
+  type ModuleHookHandle,
+  type ModuleHookOptions,
+  registerModuleForwardHook,
+  registerModuleForwardPreHook,
+  registerModuleFullBackwardHook,
+  registerModuleFullBackwardPreHook,
+} from './hooks.ts'
 export * as init from './init.ts'
 export {
   type BiasOptions,
@@ -45,7 +58,6 @@ export {
   type AnyModule,
   type LoadReport,
   Module,
-  type ModuleHookHandle,
   type NamedOptions,
   type StateDict,
   type StateDictOptions,

@@ -9,6 +9,18 @@ import { copyInto } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { sameShape } from '../shape.ts'
 import { emptyPersistent, isTensor } from '../tensor.ts'
+import {
+  type BackwardHook,
+  type BackwardPreHook,
+  callWithHooks,
+  type ForwardHook,
+  type ForwardHookOptions,
+  type ForwardPreHook,
+  type ModuleHookHandle,
+  type ModuleHookOptions,
+  ModuleHooks,
+  noGlobalHooks,
+} from './hooks.ts'
 import { Buffer, type BufferOptions, isBuffer, isParameter, isSaved, type Parameter, zeroGradient } from './parameter.ts'
 
 // Note [Registration by walking]
@@ -44,16 +56,8 @@ export interface StateDictOptions {
   readonly snakeCase?: boolean
 }
 
-/** Removes a hook; removing twice does nothing. */
-export interface ModuleHookHandle {
-  remove(): void
-}
-
 /** Any module, whatever it takes and gives. */
 export type AnyModule = Module<unknown[], unknown>
-type PreHook<I> = (module: AnyModule, inputs: I) => I | undefined | void
-type LooseHook = (module: AnyModule, inputs: unknown[], output?: unknown) => unknown
-type ForwardHook<I, O> = (module: AnyModule, inputs: I, output: O) => O | undefined | void
 
 const join = (prefix: string, name: string): string => (prefix === '' ? name : `${prefix}.${name}`)
 /** Parameters on their way to a caller: from now on messages call them by these names. */
@@ -84,41 +88,53 @@ const torchType = (value: unknown): string => (isTensor(value) ? value.dt.torchT
 export abstract class Module<I extends unknown[] = Tensor[], O = Tensor> {
   /** In training (true) or evaluation; see `train` and `eval`. */
   training = true
-  // Without I and O, so that modules of any kind are assignable to `AnyModule`.
-  #preHooks: readonly LooseHook[] = []
-  #hooks: readonly LooseHook[] = []
+  #hooks: ModuleHooks | null = null
 
   /** The computation. Hooks run only through `call`. */
   abstract forward(...inputs: I): O
 
   /** `forward` with the hooks around it: what Python writes as `module(x)`. */
   call(...inputs: I): O {
-    if (this.#preHooks.length === 0 && this.#hooks.length === 0) return this.forward(...inputs)
-    let given = inputs
-    for (const hook of this.#preHooks) given = (hook(this, given) as I | undefined) ?? given
-    let output = this.forward(...given)
-    for (const hook of this.#hooks) output = (hook(this, given, output) as O | undefined) ?? output
-    return output
+    if (this.#hooks === null && noGlobalHooks()) return this.forward(...inputs)
+    return callWithHooks(this, this.#hooks, inputs) as O
   }
 
   /**
-   * Runs `hook(module, inputs)` before each `call`; a list it returns replaces the inputs.
+   * Runs `hook(module, inputs)` before each `call`; what it returns (if anything) replaces the inputs.
    * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.register_forward_pre_hook
    */
-  registerForwardPreHook(hook: PreHook<I>): ModuleHookHandle {
-    const entry: LooseHook = (module, inputs) => hook(module, inputs as I)
-    this.#preHooks = [...this.#preHooks, entry]
-    return { remove: () => (this.#preHooks = this.#preHooks.filter((h) => h !== entry)) }
+  registerForwardPreHook(hook: ForwardPreHook<I>, options: ModuleHookOptions = {}): ModuleHookHandle {
+    return (this.#hooks ??= new ModuleHooks()).add('forwardPre', hook, options)
   }
 
   /**
    * Runs `hook(module, inputs, output)` after each `call`; what it returns (if anything) replaces the output.
    * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.register_forward_hook
    */
-  registerForwardHook(hook: ForwardHook<I, O>): ModuleHookHandle {
-    const entry: LooseHook = (module, inputs, output) => hook(module, inputs as I, output as O)
-    this.#hooks = [...this.#hooks, entry]
-    return { remove: () => (this.#hooks = this.#hooks.filter((h) => h !== entry)) }
+  registerForwardHook(hook: ForwardHook<I, O>, options: ForwardHookOptions = {}): ModuleHookHandle {
+    return (this.#hooks ??= new ModuleHooks()).add('forward', hook, options)
+  }
+
+  /**
+   * Runs `hook(module, gradOutputs)` when a backward pass reaches the output of a `call`, before it enters the module; what it
+   * returns (if anything) replaces the gradients of the outputs. Results of `call` are views then, as those of a custom Function.
+   * Errors: GraphError for a list of another length.
+   * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.register_full_backward_pre_hook
+   */
+  registerFullBackwardPreHook(hook: BackwardPreHook, options: ModuleHookOptions = {}): ModuleHookHandle {
+    return (this.#hooks ??= new ModuleHooks()).add('backwardPre', hook, options)
+  }
+
+  /**
+   * Runs `hook(module, gradInputs, gradOutputs)` when the gradients of the inputs of a `call` are known (null for arguments
+   * that are no tensors); what it returns (if anything) replaces them.
+   * Errors: GraphError for a list of another length, and for gradients where no input requires any.
+   * @example
+   * layer.registerFullBackwardHook((_, [g]) => g!.clamp(-1, 1))
+   * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.register_full_backward_hook
+   */
+  registerFullBackwardHook(hook: BackwardHook, options: ModuleHookOptions = {}): ModuleHookHandle {
+    return (this.#hooks ??= new ModuleHooks()).add('backward', hook, options)
   }
 
   #register(kind: 'parameter' | 'buffer' | 'module', name: string, value: unknown, fit: (value: unknown) => unknown): void {
