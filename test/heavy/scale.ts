@@ -1,5 +1,6 @@
-/** The graphs behind scale.test.ts, differentiated at growing sizes; prints microseconds per operation and resident bytes as JSON. */
+/** The graphs behind scale.test.ts, differentiated at growing sizes; prints microseconds and live bytes per operation as JSON. */
 import * as torch from '../../src/index.ts'
+import { collector } from '../../src/memory/collector.ts'
 
 const [what = 'chain', most = '6'] = process.argv.slice(2)
 
@@ -38,4 +39,12 @@ for (let e = 2; e <= Number(most); e++) {
   const n = 10 ** e
   costs[`1e${e}`] = Math.min(...Array.from({ length: Math.max(2, Math.min(100, 1e5 / n)) }, () => time(n)))
 }
-console.log(JSON.stringify({ costs, rss: process.memoryUsage().rss }))
+/** What lives, on the JavaScript heap and in linear memory. */
+const alive = (): number => {
+  collector().sweep()
+  return process.memoryUsage().heapUsed + torch.memoryStats().used
+}
+const before = alive()
+const kept = build(1e5)
+const bytes = (alive() - before) / 1e5
+console.log(JSON.stringify({ costs, bytes, shape: kept.root.shape }))
