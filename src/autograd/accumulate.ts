@@ -6,7 +6,8 @@ import { type Area, escape } from '../memory/area.ts'
 import { collector, SMALL_BYTES } from '../memory/collector.ts'
 import { allocatePersistent, currentScope } from '../memory/scope.ts'
 import { TensorCore } from '../tensor.ts'
-import { type LeafMeta, versionOf } from './node.ts'
+import type { LeafMeta } from './node.ts'
+import { bump } from './record.ts'
 
 // Note [Gradients nobody has seen]
 // Training loops never look at `.grad`; the optimizer reads it through `peekGrad`. Such buffers need no collector: when
@@ -36,9 +37,7 @@ export function accumulate(leaf: LeafMeta, g: TensorCore, area: Area, record: bo
       leaf.grad = sum
     } else {
       addInto(old!, term)
-      const vc = versionOf(old!)
-      vc.value++
-      vc.op = 'accumulateGrad'
+      bump(old!, 'accumulateGrad')
     }
     return
   }

@@ -283,7 +283,7 @@ function onReverse(
   if (into !== null && values.some((v) => differs(ctx, v))) {
     const metas = made.map((y) => ({ shape: y.layout.shape, dt: y.dt }))
     const node = new FunctionNode(fn, ctx, into.edges, into.nrs, metas, slots, results)
-    node.keep(stateOf(ctx).backward.map((t) => (t === null ? null : SavedTensor.input(t))))
+    node.keep(stateOf(ctx).backward.map((t) => (t === null ? null : SavedTensor.below(t))))
     made.forEach((y, nr) => {
       if (differs(ctx, values[nr]!)) attach(y, node, nr)
     })

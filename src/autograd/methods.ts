@@ -215,6 +215,7 @@ function assignGrad(x: TensorCore, value: unknown): void {
 function data(x: TensorCore): TensorCore {
   const d = new TensorCore(x.storage, x.layout, x.dt)
   d.wrap = x.wrap
+  d.vc = bornInInference(x) ? x.vc : null
   return d
 }
 

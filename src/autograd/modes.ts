@@ -48,6 +48,7 @@ export interface AnomalyWatch {
 /** The modes in force. Read on every op, so plain fields. */
 export const modes: {
   grad: boolean
+  suppressed: boolean
   inference: boolean
   depth: number
   trouble: ModeError | null
@@ -59,6 +60,8 @@ export const modes: {
 } = {
   /** Record operations? */
   grad: true,
+  /** Switched on inside inference mode, where nothing is recorded. */
+  suppressed: false,
   inference: false,
   /** Open transform levels (`func.grad`, `func.jvp`, `func.vmap`). */
   depth: 0,
@@ -85,9 +88,9 @@ export function raiseTrouble(): void {
   }
 }
 
-/** Is recording on? */
+/** Is recording on? (Inside inference mode `enableGrad` counts, though nothing is recorded there.) */
 export function isGradEnabled(): boolean {
-  return modes.grad
+  return modes.grad || modes.suppressed
 }
 
 /** Is inference mode on? */
@@ -203,11 +206,13 @@ function* inMode(inner: Generator, enter: () => Leave): Generator {
 
 /** Sets the grad modes; the result puts back what they were. */
 function set(grad: boolean, inference: boolean): Leave {
-  const before = { grad: modes.grad, inference: modes.inference }
-  modes.grad = grad
+  const before = { grad: modes.grad, suppressed: modes.suppressed, inference: modes.inference }
+  modes.grad = grad && !inference
+  modes.suppressed = grad && inference
   switchInference(inference)
   return () => {
     modes.grad = before.grad
+    modes.suppressed = before.suppressed
     switchInference(before.inference)
   }
 }
@@ -231,7 +236,7 @@ export const noGrad: Mode = /* @__PURE__ */ modeOf('noGrad', () => set(false, mo
  * Switches recording on inside `noGrad`; inside `inferenceMode` nothing is recorded all the same.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.enable_grad.html
  */
-export const enableGrad: Mode = /* @__PURE__ */ modeOf('enableGrad', () => set(!modes.inference, modes.inference))
+export const enableGrad: Mode = /* @__PURE__ */ modeOf('enableGrad', () => set(true, modes.inference))
 
 /** Inference mode: `noGrad`'s three forms, and the mode off with `false` as the first argument. */
 export interface InferenceMode extends Mode {
@@ -266,7 +271,7 @@ export const inferenceMode: InferenceMode = /* @__PURE__ */ Object.assign(
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad_mode.set_grad_enabled.html
  */
 export function setGradEnabled(enabled: boolean): ModeGuard {
-  return guard(set(enabled && !modes.inference, modes.inference), 'setGradEnabled', false)
+  return guard(set(enabled, modes.inference), 'setGradEnabled', false)
 }
 
 /** Runs library code with recording set to `grad`, without the checks meant for users' functions. */

@@ -165,14 +165,6 @@ export class SavedTensor implements ArrayLike {
   private packed: Packed | null = null
 
   private constructor(t: TensorCore, output: Node | null) {
-    if (bornInInference(t)) {
-      throw new GraphError(
-        'Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in computation tracked by autograd. ' +
-          'To work around this, you can make a clone to get a normal tensor and use it in autograd, or use noGrad instead of inferenceMode. ' +
-          `(The tensor has shape ${show(t.layout.shape)}.)`,
-        { shapes: [t.layout.shape] },
-      )
-    }
     this.storage = t.storage
     this.layout = t.layout
     this.dt = t.dt
@@ -184,12 +176,19 @@ export class SavedTensor implements ArrayLike {
   }
 
   static input(t: TensorCore): SavedTensor {
+    if (bornInInference(t)) throw inferenceSaved(t)
+    return SavedTensor.below(t)
+  }
+
+  /** What the graph of a transform keeps, one level down: inference tensors too. */
+  static below(t: TensorCore): SavedTensor {
     const saved = new SavedTensor(t, null)
     if (modes.hooks !== null) saved.pack(t, modes.hooks)
     return saved
   }
 
   static output(t: TensorCore, by: Node): SavedTensor {
+    if (bornInInference(t)) throw inferenceSaved(t)
     versionOf(t)
     const saved = new SavedTensor(t, by)
     if (modes.hooks !== null) saved.pack(saved.attached(), modes.hooks)
@@ -289,6 +288,15 @@ export class SavedTensor implements ArrayLike {
   get unpackHook(): ((packed: never) => Tensor) | null {
     return this.packed?.hooks.at(-1)?.unpack ?? null
   }
+}
+
+function inferenceSaved(t: TensorCore): GraphError {
+  return new GraphError(
+    'Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in computation tracked by autograd. ' +
+      'To work around this, you can make a clone to get a normal tensor and use it in autograd, or use noGrad instead of inferenceMode. ' +
+      `(The tensor has shape ${show(t.layout.shape)}.)`,
+    { shapes: [t.layout.shape] },
+  )
 }
 
 /** Another tensor object over the same elements and version counter, outside the graph. */

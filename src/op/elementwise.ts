@@ -313,10 +313,10 @@ export class ElementwiseOp {
     const node = new ElementwiseNode(this, edges, (na | nb | nc) === 0 ? null : [na, nb, nc], y, s, scalarMask)
     const saves = this.saveMask(wants, scalarMask)
     if (level !== null) {
-      if (saves & 1) node.a = SavedTensor.input(lower(a!, level))
-      if (saves & 2) node.b = SavedTensor.input(lower(b!, level))
-      if (saves & 4) node.c = SavedTensor.input(lower(c!, level))
-      if (saves & 8) node.y = SavedTensor.input(lower(y, level))
+      if (saves & 1) node.a = SavedTensor.below(lower(a!, level))
+      if (saves & 2) node.b = SavedTensor.below(lower(b!, level))
+      if (saves & 4) node.c = SavedTensor.below(lower(c!, level))
+      if (saves & 8) node.y = SavedTensor.below(lower(y, level))
     } else if (modes.hooks !== null) {
       for (const slot of this.order) {
         if (saves & (1 << slot)) node.keep(slot, slot === Y ? SavedTensor.output(y, node) : SavedTensor.input([a, b, c][slot]!))

@@ -322,7 +322,9 @@ export class GeneralNode<P> extends Node implements Context<P> {
     if (t === undefined) return
     const saved =
       slot >= 0 || level !== null || t.dt.category !== 2
-        ? SavedTensor.input(level === null ? t : lower(t, level))
+        ? level === null
+          ? SavedTensor.input(t)
+          : SavedTensor.below(lower(t, level))
         : saveOutput(t, this, OUT - slot)
     ;(this.store ??= new Map()).set(slot, saved)
   }

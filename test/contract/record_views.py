@@ -1252,6 +1252,128 @@ def gradient_buffer_versions():
     return out + [g._version, w.grad is g, nums(g)]
 
 
+# --- inference mode -----------------------------------------------------------------------------------------------------
+
+
+def states():
+    return [torch.is_grad_enabled(), torch.is_inference_mode_enabled()]
+
+
+@case
+def inference_states():
+    x = leaf(1, 2)
+    out = []
+    with torch.inference_mode():
+        out.append(states())
+        with torch.enable_grad():
+            y = x * 2
+            out += [states(), y.requires_grad, y.is_inference()]
+        with torch.inference_mode(False):
+            y = x * 2
+            out += [states(), y.requires_grad, y.is_inference()]
+            with torch.inference_mode():
+                out.append(states())
+        out.append(states())
+    with torch.no_grad():
+        with torch.inference_mode(False):
+            out.append(states())
+        with torch.inference_mode():
+            out.append(states())
+        out.append(states())
+    return out + [states()]
+
+
+@case
+def inference_data_and_aliases():
+    x = leaf(1, 2)
+    with torch.inference_mode():
+        i = ramp(2)
+        out = [t.is_inference() for t in [i, i.data, i.detach(), i[0:1], i.clone(), x.data, x.detach(), x[0:1], x.clone()]]
+    return out + [t.is_inference() for t in [i, i.data, i.detach(), i[0:1], i.clone(), i + 1, i.contiguous()]]
+
+
+@case
+def inference_versions():
+    with torch.inference_mode():
+        i = ramp(2)
+        i.add_(1)
+        out = [error(lambda: i._version)]
+    torch.autograd.graph.increment_version([i])
+    x, y = root(2)
+    with torch.inference_mode():
+        y.add_(1)
+        y[0] = 5.0
+    return out + [error(lambda: i._version), y._version, nums(y), nums(i)]
+
+
+@case
+def inference_change_breaks_saved():
+    x, y = root(2)
+    z = y * y
+    with torch.inference_mode():
+        y.add_(1)
+    return [error(lambda: z.sum().backward(), " Hint")]
+
+
+@case
+def inference_under_transforms():
+    def square(a):
+        return (a * a).sum()
+
+    i = None
+    with torch.inference_mode():
+        i = ramp(3)
+        out = [nums(torch.func.grad(square)(i)), nums(torch.func.jvp(square, (i,), (ramp(3),))[1])]
+    out += [nums(torch.func.grad(square)(i)), nums(torch.func.grad(lambda a: (a * i).sum())(ramp(3)))]
+    return out
+
+
+@case
+def inference_leaf_flags():
+    with torch.inference_mode():
+        i = ramp(2)
+        i.requires_grad_()
+        j = ramp(2)
+        v = i[0:1]
+        out = [i.requires_grad, i.is_leaf, v.requires_grad, v._is_view(), (i * 2).requires_grad]
+    return out + [error(lambda: j.requires_grad_()), error(lambda: setattr(j, "requires_grad", True)), (i + 1).requires_grad]
+
+
+@case
+def inference_backward():
+    x, y = root(2)
+    z = weigh(y * y)
+    with torch.inference_mode():
+        z.backward()
+    return [nums(x.grad), x.grad.is_inference(), x.is_inference()]
+
+
+@case
+def inference_in_place_text():
+    with torch.inference_mode():
+        i = ramp(2)
+        with torch.inference_mode(False):
+            inner = error(lambda: i.add_(1), ".You")
+    with torch.no_grad():
+        without = error(lambda: i.zero_(), ".You")
+    return [inner, without, error(lambda: i.__setitem__(0, 1.0), ".You")]
+
+
+@case
+def inference_saved_text():
+    with torch.inference_mode():
+        i = ramp(2)
+    x = leaf(1, 2)
+    y = x * 1
+    return [
+        error(lambda: x * i, " Please"),
+        error(lambda: y.mul_(i), " Please"),
+        (x + i).requires_grad,
+        error(lambda: torch.where(i > 1, x, x * 0), " Please"),
+        error(lambda: x.exp() * i.clone()),
+    ]
+
+
 def main():
     recorded = {}
     for name, fn in CASES.items():

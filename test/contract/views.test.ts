@@ -2,7 +2,7 @@
 import * as torch from '../../src/index.ts'
 import { compare, leaf, error as message, nums } from './harness.ts'
 
-const { autograd, noGrad, inferenceMode, range } = torch
+const { autograd, enableGrad, noGrad, inferenceMode, range } = torch
 const { getGradientEdge, incrementVersion, unsafePreserveVersionCounter } = autograd.graph
 type T = torch.Tensor
 type Unary = (t: T) => T
@@ -32,6 +32,7 @@ function error(fn: () => unknown, until?: string): string {
   return end < 0 ? text : text.slice(0, end)
 }
 
+const states = (): boolean[] => [torch.isGradEnabled(), torch.isInferenceModeEnabled()]
 const short = (name: string): string => name.replace('torch::autograd::', '')
 type Node = { name(): string; readonly nextFunctions: readonly (readonly [Node | null, number])[] }
 function tree(node: Node | null, depth = 6): string {
@@ -973,5 +974,107 @@ compare('views and in-place operations', './views.json', {
     const out: unknown[] = [g._version]
     w.mul(2).sum().backward()
     return [...out, g._version, w.grad === g, nums(g)]
+  },
+  inference_states() {
+    const x = leaf(1, 2)
+    const out: unknown[] = []
+    inferenceMode(() => {
+      out.push(states())
+      enableGrad(() => {
+        const y = x.mul(2)
+        out.push(states(), y.requiresGrad, y.isInference())
+      })
+      inferenceMode(false, () => {
+        const y = x.mul(2)
+        out.push(states(), y.requiresGrad, y.isInference())
+        inferenceMode(() => out.push(states()))
+      })
+      out.push(states())
+    })
+    noGrad(() => {
+      inferenceMode(false, () => out.push(states()))
+      inferenceMode(() => out.push(states()))
+      out.push(states())
+    })
+    return [...out, states()]
+  },
+  inference_data_and_aliases() {
+    const x = leaf(1, 2)
+    const first = range(0, 1)
+    const [i, out] = inferenceMode(() => {
+      const t = ramp(2)
+      return [
+        t,
+        [t, t.data, t.detach(), t.get(first), t.clone(), x.data, x.detach(), x.get(first), x.clone()].map((u) => u.isInference()),
+      ] as const
+    })
+    return [...out, ...[i, i.data, i.detach(), i.get(first), i.clone(), i.add(1), i.contiguous()].map((u) => u.isInference())]
+  },
+  inference_versions() {
+    const out: unknown[] = []
+    const i = inferenceMode(() => {
+      const t = ramp(2)
+      t.add_(1)
+      out.push(error(() => t._version))
+      return t
+    })
+    incrementVersion([i])
+    const [, y] = root(2)
+    inferenceMode(() => {
+      y.add_(1)
+      y.set(0, 5)
+    })
+    return [...out, error(() => i._version), y._version, nums(y), nums(i)]
+  },
+  inference_change_breaks_saved() {
+    const [, y] = root(2)
+    const z = y.mul(y)
+    inferenceMode(() => y.add_(1))
+    return [error(() => z.sum().backward())]
+  },
+  inference_under_transforms() {
+    const square = (a: T): T => a.mul(a).sum()
+    const [i, out] = inferenceMode(() => {
+      const t = ramp(3)
+      return [t, [nums(torch.func.grad(square)(t)), nums(torch.func.jvp(square, [t], [ramp(3)])[1])]] as const
+    })
+    return [...out, nums(torch.func.grad(square)(i)), nums(torch.func.grad((a: T) => a.mul(i).sum())(ramp(3)))]
+  },
+  inference_leaf_flags() {
+    const [i, j, out] = inferenceMode(() => {
+      const t = ramp(2).requiresGrad_()
+      const v = t.get(range(0, 1))
+      return [t, ramp(2), [t.requiresGrad, t.isLeaf, v.requiresGrad, v._isView(), t.mul(2).requiresGrad]] as const
+    })
+    const set = (): unknown => {
+      j.requiresGrad = true
+      return j
+    }
+    return [...out, error(() => j.requiresGrad_()), error(set), i.add(1).requiresGrad]
+  },
+  inference_backward() {
+    const [x, y] = root(2)
+    const z = weigh(y.mul(y))
+    inferenceMode(() => z.backward())
+    return [nums(x.grad), x.grad!.isInference(), x.isInference()]
+  },
+  inference_in_place_text() {
+    const [i, inner] = inferenceMode(() => {
+      const t = ramp(2)
+      return [t, inferenceMode(false, () => error(() => t.add_(1)))] as const
+    })
+    return [inner, noGrad(() => error(() => i.zero_())), error(() => i.set(0, 1))]
+  },
+  inference_saved_text() {
+    const i = inferenceMode(() => ramp(2))
+    const x = leaf(1, 2)
+    const y = x.mul(1)
+    return [
+      error(() => x.mul(i)),
+      error(() => y.mul_(i)),
+      x.add(i).requiresGrad,
+      error(() => torch.where(i.gt(1), x, x.mul(0))),
+      error(() => x.exp().mul(i.clone())),
+    ]
   },
 })
