@@ -98,8 +98,8 @@ describe('products', () => {
 
 describe('loops', () => {
   test('elementwise, with one operand fixed, with scalars, converted', async () => {
-    const a = randn([1000, 301])
-    const b = randn([1000, 301])
+    const a = randn([1000, 601])
+    const b = randn([1000, 601])
     await expectSame(() => a.mul(b).add(3).exp())
     await expectSame(() => a.mul(tensor(2.5)).to('float64'))
     await expectSame(() => a.gt(b).to('int32'))
@@ -108,8 +108,8 @@ describe('loops', () => {
   test('in place, on many operands', async () => {
     const step = (): Tensor => {
       manualSeed(4)
-      const x = randn([600, 500])
-      return x.mul_(2).addcmul_(randn([600, 500]), randn([600, 500]), { value: 0.5 })
+      const x = randn([1100, 500])
+      return x.mul_(2).addcmul_(randn([1100, 500]), randn([1100, 500]), { value: 0.5 })
     }
     await expectSame(step)
   })
@@ -124,7 +124,7 @@ describe('loops', () => {
 
 describe('reductions', () => {
   test('over rows and over columns', async () => {
-    const x = randn([700, 450])
+    const x = randn([1400, 450])
     for (const f of [() => x.sum(1), () => x.amax(1), () => x.argmax(1), () => x.gt(0).any(1), () => x.to('int32').sum(1)])
       await expectSame(f)
     await expectSame(() => x.amax(0))
