@@ -1,6 +1,6 @@
 /** Tensors with some elements replaced, added to or reduced into: by positions, by masks, through a window. */
 import { noGrad } from '../autograd/modes.ts'
-import { ArgumentError, DTypeError, IndexError, ShapeError, show } from '../errors.ts'
+import { ArgumentError, DTypeError, IndexError, ShapeError, show, UnsupportedError } from '../errors.ts'
 import { backend, cloneContiguous, contiguous, copyInto, fillWith, full } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
@@ -364,6 +364,20 @@ const scatterReduceOp: GeneralOp<Reducing> = /* @__PURE__ */ general('scatterRed
   ],
 })
 
+/** The identity, whose own gradient nobody can compute. */
+const onceOp: GeneralOp<null> = /* @__PURE__ */ general('scatterReduceBackward', {
+  node: 'torch::autograd::Error',
+  forward: ([x], _p, owner) => cloneContiguous(x!, owner),
+  vjp: [
+    vjp([], () => {
+      throw new UnsupportedError(
+        'scatter_reduce(): Double backward is unsupported for src when >1 zeros in src are scattered to the same position in self',
+        { op: 'scatterReduce' },
+      )
+    }),
+  ],
+})
+
 const divided = (sum: number, count: number, x: TensorCore): number => (x.dt.floating ? sum / count : Math.floor(sum / count))
 
 /** The gradients of x and of the source under a reduction. */
@@ -391,7 +405,9 @@ function reducedShares(
       self: (g) => g.mul(again(whole, src)).div(whole),
       src: (g) => {
         const without = at(g.mul(again(x, src.where(single.logicalNot(), 1))))
-        return without.where(single, at(g.mul(y)).div(src.where(zero.logicalNot(), 1)))
+        const slope = without.where(single, at(g.mul(y)).div(src.where(zero.logicalNot(), 1)))
+        // With two factors 0, this way of writing the slope has lost how it depends on them.
+        return zeros.wrap === null && readAll(zeros).some((n) => n > 1) ? onceOp.one([slope], null) : slope
       },
     }
   }

@@ -724,6 +724,52 @@ def atan2_zero_gradient():
     return [nums(x.grad), nums(y.grad)]
 
 
+@case
+def var_mean_differentiable():
+    x = leaf(1, 2, 4)
+    y = leaf(1, 2, 4)
+    v, m = torch.var_mean(x)
+    (v * m).backward()
+    (y.var() * y.mean()).backward()
+    return [nums(x.grad), nums(y.grad)]
+
+
+@case
+def min_max_median_backprops_to_all_values():
+    out = []
+    for name in ["min", "max", "median", "nanmedian", "amax", "amin"]:
+        x = leaf(1, 0, 1, 0, 1, 0)
+        f = getattr(torch, name)
+        f(x).backward()
+        y = leaf(1, float("nan"), float("nan"))
+        f(y).backward()
+        out.append([name, nums(x.grad), nums(y.grad)])
+    return out
+
+
+@case
+def scatter_index_reduce_amin_amax_backprops_to_all_values():
+    out = []
+    for name in ["amin", "amax"]:
+        x = leaf(3, 3, 3)
+        src = leaf(3, 3, 5)
+        index = torch.tensor([0, 0, 2])
+        r = x.scatter_reduce(0, index, src, name)
+        (r * ramp(3)).sum().backward()
+        out.append([nums(r), nums(x.grad), nums(src.grad)])
+    return out
+
+
+@case
+def scatter_index_reduce_prod_gradgrad_error():
+    x = leaf(1, 2)
+    src = leaf(0, 0, 4)
+    index = torch.tensor([0, 0, 1])
+    r = x.scatter_reduce(0, index, src, "prod")
+    (g,) = torch.autograd.grad(r.sum(), src, create_graph=True)
+    return [nums(g), error(lambda: g.sum().backward())[:40]]
+
+
 def main():
     recorded = {}
     for name, fn in CASES.items():

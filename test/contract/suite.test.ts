@@ -1015,6 +1015,41 @@ describe('selective checkpoints', () => {
   })
 })
 
+describe('functional and gradcheck', () => {
+  const silent = (fn: () => unknown): string[] => {
+    const warnings: string[] = []
+    const before = torch.setWarningHandler((text) => void warnings.push(text))
+    fn()
+    torch.setWarningHandler(before)
+    return warnings
+  }
+
+  test('jacobian_vectorize_raises_no_warnings', () => {
+    expect(silent(() => autograd.functional.jacobian((x: T) => x.exp(), plain(1, 2), { vectorize: true }))).toEqual([])
+  })
+
+  test('hessian_vectorize_raises_no_warnings', () => {
+    expect(silent(() => autograd.functional.hessian((x: T) => x.exp().sum(), plain(1, 2), { vectorize: true }))).toEqual([])
+  })
+
+  test('gradcheck_forward_ad_runs_with_no_requires_grad', () => {
+    // Forward mode perturbs leaves that require gradients; the function sees tensors of that kind only.
+    const seen = new Set<boolean>()
+    const f = (x: T): T => {
+      seen.add(x.requiresGrad)
+      return x.mul(x)
+    }
+    expect(gradcheck(f as (...x: T[]) => T, [leaf(1, 2)], { checkForwardAd: true, checkBackwardAd: false })).toBe(true)
+    expect(seen.size).toBeGreaterThan(0)
+  })
+
+  test('gradcheck_forward_ad_respects_requires_grad', () => {
+    // Constants get no tangents: an input without gradients may be used where no derivative exists.
+    const f = (x: T, k: T): T => x.mul(k.floor())
+    expect(gradcheck(f as (...x: T[]) => T, [leaf(1, 2), plain(3.5, 4.5)], { checkForwardAd: true })).toBe(true)
+  })
+})
+
 describe('other classes', () => {
   test('is_retain_graph', () => {
     const seen: boolean[] = []

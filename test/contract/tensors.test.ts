@@ -555,4 +555,38 @@ compare('tensors', './tensors.json', {
     x.atan2(y).backward()
     return [nums(x.grad), nums(y.grad)]
   },
+  var_mean_differentiable() {
+    const x = leaf(1, 2, 4)
+    const y = leaf(1, 2, 4)
+    const [v, m] = torch.varMean(x)
+    v!.mul(m!).backward()
+    y.var().mul(y.mean()).backward()
+    return [nums(x.grad), nums(y.grad)]
+  },
+  min_max_median_backprops_to_all_values() {
+    return (['min', 'max', 'median', 'nanmedian', 'amax', 'amin'] as const).map((name) => {
+      const x = leaf(1, 0, 1, 0, 1, 0)
+      const y = leaf(1, Number.NaN, Number.NaN)
+      const f = (t: T): T => (name === 'median' ? torch.median(t) : name === 'nanmedian' ? torch.nanmedian(t) : t[name]())
+      f(x).backward()
+      f(y).backward()
+      return [name, nums(x.grad), nums(y.grad)]
+    })
+  },
+  scatter_index_reduce_amin_amax_backprops_to_all_values() {
+    return (['amin', 'amax'] as const).map((name) => {
+      const x = leaf(3, 3, 3)
+      const src = leaf(3, 3, 5)
+      const r = torch.scatterReduce(x, 0, ints([0, 0, 2]), src, name)
+      r.mul(ramp(3)).sum().backward()
+      return [nums(r), nums(x.grad), nums(src.grad)]
+    })
+  },
+  scatter_index_reduce_prod_gradgrad_error() {
+    const x = leaf(1, 2)
+    const src = leaf(0, 0, 4)
+    const r = torch.scatterReduce(x, 0, ints([0, 0, 1]), src, 'prod')
+    const [g] = autograd.grad(r.sum(), src, { createGraph: true })
+    return [nums(g), error(() => g!.sum().backward())]
+  },
 })
