@@ -29,8 +29,8 @@ export interface Sample {
   readonly inPlaceName?: string
 }
 
-/** Names of helpers that take no tensor. */
-const NO_OPERATION: ReadonlySet<string> = new Set(['range'])
+/** Names of helpers that take or give no tensor. */
+const NO_OPERATION: ReadonlySet<string> = new Set(['allclose', 'equal', 'range'])
 
 const inFolder = (folder: string, operations: object): Record<string, unknown> =>
   Object.fromEntries(Object.entries(operations).map(([name, f]) => [`${folder}.${name}`, f]))

@@ -183,6 +183,7 @@ FUNCTIONS = {
     'batchNorm': ('F.batch_norm', _batch_norm),
     'layerNorm': ('F.layer_norm', F.layer_norm),
     'pad': ('F.pad', F.pad),
+    'bincount': ('torch.bincount', lambda x, **o: torch.bincount(long(x), **o)),
     'interpolate': ('F.interpolate', F.interpolate),
     'meshgrid': ('torch.meshgrid', lambda tensors, **o: torch.meshgrid(*tensors, **o)),
     'pdist': ('F.pdist', F.pdist),
@@ -448,7 +449,8 @@ def main():
     for declare in (samples.unary, samples.binary, samples.reduction, samples_nn.linear_algebra, samples_nn.joining, samples_nn.views,
                     samples_nn.network, samples_nn.losses, samples.mutation, samples_more.special,
                     samples_more.ordering, samples_more.statistics, samples_more.linalg, samples_more.placing,
-                    samples_more.building, samples_more.affine, samples_more.distances, samples_more.resampling, samples_more.activations):
+                    samples_more.building, samples_more.affine, samples_more.distances, samples_more.resampling, samples_more.activations,
+                    samples_more.counting):
         declare()
     files, counts, wrong = {}, {}, []
     for group, row in rows:

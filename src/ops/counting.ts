@@ -1,0 +1,243 @@
+/** Which elements there are, how often, and whether tensors agree; without gradients. */
+import { dtypes } from '../dtype.ts'
+import { ArgumentError, DTypeError, ShapeError, show } from '../errors.ts'
+import { full } from '../execute.ts'
+import type { Tensor } from '../fluent.ts'
+import { Layout } from '../layout.ts'
+import { type GeneralOp, general } from '../op/general.ts'
+import { numel, sameShape, wrapDim } from '../shape.ts'
+import { empty, expectTensor, readAll, writeAll } from '../tensor.ts'
+import { order } from './order.ts'
+import { concrete } from './positions.ts'
+
+function integers(values: ArrayLike<number>, shape: readonly number[]): Tensor {
+  const t = empty(Layout.of(shape), dtypes.int32, null)
+  writeAll(t, values)
+  return t as Tensor
+}
+
+/** Options of `uniqueConsecutive`. */
+export interface RunOptions {
+  /** Also where each element went. */
+  readonly returnInverse?: boolean
+  /** Also how often each occurs. */
+  readonly returnCounts?: boolean
+  /** Slices along a dim count as elements. */
+  readonly dim?: number
+}
+/** Options of `unique`. */
+export interface UniqueOptions extends RunOptions {
+  /** They come in order always. */
+  readonly sorted?: boolean
+}
+
+/** The distinct elements, or slices, among `at` (neighbours are compared): where each first stands, and to which each went. */
+function distinct(
+  at: ArrayLike<number>,
+  same: (i: number, j: number) => boolean,
+): { first: number[]; inverse: Int32Array; counts: number[] } {
+  const first: number[] = []
+  const counts: number[] = []
+  const inverse = new Int32Array(at.length)
+  for (let k = 0; k < at.length; k++) {
+    if (k === 0 || !same(at[k - 1]!, at[k]!)) {
+      first.push(at[k]!)
+      counts.push(0)
+    }
+    inverse[at[k]!] = first.length - 1
+    counts[first.length - 1] = counts[first.length - 1]! + 1
+  }
+  return { first, inverse, counts }
+}
+
+function runs(op: string, x: Tensor, { returnInverse = false, returnCounts = false, dim }: RunOptions, sort: boolean): Tensor | Tensor[] {
+  expectTensor(op, x, 'argument 0')
+  const plain = concrete(op, x)
+  const data = readAll(plain)
+  const d = dim === undefined ? 0 : wrapDim(dim, x.layout.rank, op)
+  const { shape } = x.layout
+  const n = dim === undefined ? x.layout.numel : (shape[d] ?? 1)
+  const inner = dim === undefined ? 1 : numel(shape.slice(d + 1))
+  const outer = dim === undefined || n === 0 ? 1 : x.layout.numel / (n * inner)
+  const compare = (i: number, j: number): number => {
+    for (let o = 0; o < outer; o++) {
+      for (let k = 0; k < inner; k++) {
+        const a = data[(o * n + i) * inner + k]!
+        const b = data[(o * n + j) * inner + k]!
+        if (a !== b) return a < b || Number.isNaN(b) ? -1 : 1
+      }
+    }
+    return 0
+  }
+  let at: ArrayLike<number> = Int32Array.from({ length: n }, (_, i) => i)
+  if (sort) at = dim === undefined ? order(Float64Array.from(data), false) : (at as Int32Array).toSorted(compare)
+  const found = distinct(at, (i, j) => compare(i, j) === 0)
+  const chosen = (dim === undefined ? x.detach().reshape([-1]) : x.detach()).indexSelect(d, integers(found.first, [found.first.length]))
+  const results = [chosen]
+  if (returnInverse) results.push(integers(found.inverse, dim === undefined ? shape : [n]))
+  if (returnCounts) results.push(integers(found.counts, [found.counts.length]))
+  return results.length === 1 ? chosen : results
+}
+
+/**
+ * The distinct elements in ascending order (or, with `dim`, the distinct slices in lexicographic order), as a vector; with
+ * `returnInverse` also where each element went, with `returnCounts` how often each occurs (int32), in a list. Every NaN counts.
+ * No gradient. Errors: UnsupportedError inside vmap.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.unique.html
+ */
+export function unique(x: Tensor, options: UniqueOptions = {}): Tensor | Tensor[] {
+  return runs('unique', x, options, true)
+}
+
+/** As `unique`, but only neighbours that are equal become one. @see https://docs.pytorch.org/docs/stable/generated/torch.unique_consecutive.html */
+export function uniqueConsecutive(x: Tensor, options: RunOptions = {}): Tensor | Tensor[] {
+  return runs('uniqueConsecutive', x, options, false)
+}
+
+/** Options of `bincount`. */
+export interface BincountOptions {
+  /** What each occurrence counts; default 1. */
+  readonly weights?: Tensor
+  /** The least length of the result. */
+  readonly minlength?: number
+}
+
+/**
+ * How often each of 0, 1, 2, … occurs in a vector of whole numbers (int32), or the sums of their weights (float64).
+ * Errors: ArgumentError for negative numbers, ShapeError, DTypeError.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.bincount.html
+ */
+export function bincount(x: Tensor, options: BincountOptions = {}): Tensor {
+  const op = 'bincount'
+  expectTensor(op, x, 'argument 0')
+  const { weights, minlength = 0 } = options
+  if (x.dt.category !== 1)
+    throw new DTypeError(`${op} only supports 1-d non-negative integral inputs, got ${x.dtype}`, { op, dtypes: [x.dtype] })
+  const values = Float64Array.from(readAll(concrete(op, x)))
+  if (x.layout.rank !== 1 || values.some((v) => v < 0))
+    throw new ArgumentError(`${op} only supports 1-d non-negative integral inputs: ${show(x.shape)}`, { op })
+  if (weights !== undefined && !sameShape(weights.shape, x.shape)) {
+    throw new ShapeError(`${op}: weights should be 1-d and have the same length as input: ${show(weights.shape)} and ${show(x.shape)}`, {
+      op,
+      shapes: [x.shape, weights.shape],
+    })
+  }
+  const w = weights === undefined ? null : readAll(concrete(op, weights))
+  const length = values.reduce((n, v) => Math.max(n, v + 1), minlength)
+  const sums = new Float64Array(length)
+  values.forEach((v, i) => {
+    sums[v] = sums[v]! + (w === null ? 1 : w[i]!)
+  })
+  const float = weights?.dt.floating ? weights.dt : dtypes.float64
+  const out = full([length], 0, w === null ? dtypes.int32 : float, null)
+  writeAll(out, sums)
+  return out as Tensor
+}
+
+/** Options of `histc`. */
+export interface HistcOptions {
+  /** Default 100. */
+  readonly bins?: number
+  /** The range; by default that of the elements. */
+  readonly min?: number
+  readonly max?: number
+}
+
+const histcOp: GeneralOp<Required<HistcOptions>> = /* @__PURE__ */ general('histc', {
+  node: 'HistcBackward0',
+  forward: ([x], { bins, min: low, max: high }, owner) => {
+    const out = empty(Layout.of([bins]), x!.dt, owner)
+    const values = Float64Array.from(readAll(x!))
+    let [min, max] = [low, high]
+    if (min === max && values.length > 0) {
+      min = values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY)
+      max = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
+    }
+    if (min === max) {
+      min -= 1
+      max += 1
+    }
+    if (!(min < max) || !Number.isFinite(max - min)) {
+      throw new ArgumentError(`histc: max must be larger than min, and the range finite: [${min}, ${max}]`, { op: 'histc' })
+    }
+    const counts = new Float64Array(bins)
+    for (const v of values) {
+      if (!(v >= min && v <= max)) continue
+      const bin = Math.min(bins - 1, Math.floor(((v - min) / (max - min)) * bins))
+      counts[bin] = counts[bin]! + 1
+    }
+    writeAll(out, counts)
+    return out
+  },
+})
+
+/**
+ * How many elements lie in each of `bins` equal parts of [min, max]; others don't count. Errors: ArgumentError.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.histc.html
+ */
+export function histc(x: Tensor, options: HistcOptions = {}): Tensor {
+  expectTensor('histc', x, 'argument 0')
+  const { bins = 100, min = 0, max = 0 } = options
+  if (!Number.isInteger(bins) || bins < 1) throw new ArgumentError(`histc: bins must be > 0, got ${bins}`, { op: 'histc' })
+  return histcOp.one([x], { bins, min, max })
+}
+
+const isinOp: GeneralOp<{ readonly invert: boolean }> = /* @__PURE__ */ general('isin', {
+  node: 'IsinBackward0',
+  forward: ([x, among], { invert }, owner) => {
+    const out = empty(Layout.of(x!.layout.shape), dtypes.bool, owner)
+    const set = new Set<number>(readAll(among!))
+    set.delete(Number.NaN)
+    writeAll(
+      out,
+      Array.from(readAll(x!), (v) => Number(set.has(v) !== invert)),
+    )
+    return out
+  },
+})
+
+/** Which elements occur among others (bool); a NaN doesn't. @see https://docs.pytorch.org/docs/stable/generated/torch.isin.html */
+export function isin(x: Tensor, among: Tensor, options: { readonly invert?: boolean } = {}): Tensor {
+  expectTensor('isin', x, 'argument 0')
+  expectTensor('isin', among, 'argument 1')
+  return isinOp.one([x, among], { invert: options.invert ?? false })
+}
+
+/** Options of `isclose` and `allclose`. */
+export interface CloseOptions {
+  /** Default 1e−5. */
+  readonly rtol?: number
+  /** Default 1e−8. */
+  readonly atol?: number
+  readonly equalNan?: boolean
+}
+
+/** Where |a − b| ≤ atol + rtol·|b| (bool), infinities equal themselves. @see https://docs.pytorch.org/docs/stable/generated/torch.isclose.html */
+export function isclose(a: Tensor, b: Tensor, options: CloseOptions = {}): Tensor {
+  const op = 'isclose'
+  expectTensor(op, a, 'argument 0')
+  expectTensor(op, b, 'argument 1')
+  if (a.dt !== b.dt)
+    throw new DTypeError(`${op}: ${a.dtype} did not match ${b.dtype}; convert one of them with to(…)`, { op, dtypes: [a.dtype, b.dtype] })
+  const { rtol = 1e-5, atol = 1e-8, equalNan = false } = options
+  if (!(rtol >= 0) || !(atol >= 0))
+    throw new ArgumentError(`${op}: rtol and atol must be greater than or equal to zero, but got ${rtol} and ${atol}`, { op })
+  const [x, y] = [a.detach(), b.detach()]
+  const same = x.eq(y)
+  const equal = equalNan ? same.logicalOr(x.ne(x).logicalAnd(y.ne(y))) : same
+  if (rtol === 0 && atol === 0) return equal
+  const distance = x.sub(y).abs()
+  return equal.logicalOr(distance.le(y.abs().mul(rtol).add(atol)).logicalAnd(distance.isfinite()))
+}
+
+/** Is every element close? See `isclose`. @see https://docs.pytorch.org/docs/stable/generated/torch.allclose.html */
+export function allclose(a: Tensor, b: Tensor, options: CloseOptions = {}): boolean {
+  return isclose(a, b, options).all().item() !== 0
+}
+
+/** Have both the same shape and the same elements? (A NaN equals nothing.) @see https://docs.pytorch.org/docs/stable/generated/torch.equal.html */
+export function equal(a: Tensor, b: Tensor): boolean {
+  expectTensor('equal', a, 'argument 0')
+  expectTensor('equal', b, 'argument 1')
+  return sameShape(a.shape, b.shape) && a.detach().eq(b.detach()).all().item() !== 0
+}
