@@ -158,10 +158,9 @@ export class SavedTensor implements ArrayLike {
   /** Null once hooks have packed it. */
   private tensor: TensorCore | null
   private output: Node | null
+  /** −1: an input that had no history when it was saved. */
   private readonly outputNr: number
   private readonly version: number
-  /** Had the tensor a history when it was saved? */
-  private readonly connected: boolean
   private packed: Packed | null = null
 
   private constructor(t: TensorCore, output: Node | null) {
@@ -170,9 +169,8 @@ export class SavedTensor implements ArrayLike {
     this.dt = t.dt
     this.tensor = output === null ? t : alias(t)
     this.output = output
-    this.outputNr = t.outputNr
+    this.outputNr = output === null && t.node === null ? -1 : t.outputNr
     this.version = t.vc === null ? 0 : t.vc.value
-    this.connected = t.node !== null
   }
 
   static input(t: TensorCore): SavedTensor {
@@ -224,7 +222,7 @@ export class SavedTensor implements ArrayLike {
   /** Refuses if the elements were changed since they were saved. What hooks hold is their own affair. */
   check(reader: Reader): void {
     if (this.packed !== null) return
-    if (this.connected && this.output === null && this.tensor!.node === null) {
+    if (this.output === null && this.outputNr >= 0 && this.tensor!.node === null) {
       throw new GraphError(
         'Trying to use a saved tensor that has been detached in-place, i.e. with .detach_(). This is not supported, please use out-of-place `.detach()` instead. ' +
           `(${reader.name()}${called(reader)} saved it; shape ${show(this.layout.shape)}.)`,
@@ -235,7 +233,7 @@ export class SavedTensor implements ArrayLike {
     const now = vc === null ? 0 : vc.value
     if (now === this.version) return
     const maker = this.output ?? this.tensor!.node
-    const which = maker === null ? '' : `, which is output ${this.outputNr} of ${operatorOf(maker)},`
+    const which = maker === null ? '' : `, which is output ${Math.max(0, this.outputNr)} of ${operatorOf(maker)},`
     throw new InPlaceError(
       `one of the variables needed for gradient computation has been modified by an inplace operation: [${this.dt.torchType} ${show(this.layout.shape)}]${which} ` +
         `is at version ${now}; expected version ${this.version} instead. ${reader.name()}${called(reader)} saved it; ${vc!.op} changed it last. ` +
