@@ -45,7 +45,23 @@ export {
   smoothL1Loss,
   softMarginLoss,
 } from '../ops/loss.ts'
-export { batchNorm, layerNorm } from '../ops/normalization.ts'
+export {
+  cosineEmbeddingLoss,
+  type GaussianNLLOptions,
+  gaussianNllLoss,
+  hingeEmbeddingLoss,
+  type MarginOptions,
+  type MultiMarginOptions,
+  marginRankingLoss,
+  multilabelSoftMarginLoss,
+  multiMarginLoss,
+  type PoissonNLLOptions,
+  poissonNllLoss,
+  type TripletMarginOptions,
+  tripletMarginLoss,
+  type WeightedLossOptions,
+} from '../ops/margin.ts'
+export { batchNorm, groupNorm, layerNorm, rmsNorm } from '../ops/normalization.ts'
 export {
   type AvgPoolOptions,
   adaptiveAvgPool2d,
@@ -58,6 +74,14 @@ export {
   maxPool2dWithIndices,
 } from '../ops/pooling.ts'
 export { type InterpolateOptions, type InterpolationMode, interpolate, pixelShuffle, pixelUnshuffle } from '../ops/resampling.ts'
+export {
+  type CosineSimilarityOptions,
+  cosineSimilarity,
+  type NormalizeOptions,
+  normalize,
+  type PairwiseDistanceOptions,
+  pairwiseDistance,
+} from '../ops/similarity.ts'
 export { logSoftmax, softmax } from '../ops/softmax.ts'
 export { tanh } from '../ops/trigonometric.ts'
 export { type AttentionOptions, scaledDotProductAttention } from './attend.ts'

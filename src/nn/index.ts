@@ -44,6 +44,7 @@ export {
   Unflatten,
 } from './linear.ts'
 export {
+  BCELoss,
   BCEWithLogitsLoss,
   type BCEWithLogitsLossOptions,
   CrossEntropyLoss,
@@ -54,6 +55,18 @@ export {
   type NLLLossOptions,
   SmoothL1Loss,
 } from './loss.ts'
+export {
+  CosineEmbeddingLoss,
+  GaussianNLLLoss,
+  HingeEmbeddingLoss,
+  KLDivLoss,
+  MarginRankingLoss,
+  MultiLabelSoftMarginLoss,
+  MultiMarginLoss,
+  PoissonNLLLoss,
+  SoftMarginLoss,
+  TripletMarginLoss,
+} from './margin.ts'
 export {
   type AnyModule,
   type LoadReport,

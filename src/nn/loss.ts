@@ -5,7 +5,7 @@ import { Module } from './module.ts'
 import { Buffer } from './parameter.ts'
 
 /** What losses share: their options, without tensors, which are buffers. */
-abstract class Loss<O extends F.LossOptions> extends Module<[Tensor, Tensor]> {
+export abstract class Loss<O extends object, I extends Tensor[] = [Tensor, Tensor]> extends Module<I> {
   protected readonly options: O
   constructor(options: O) {
     super()
@@ -13,7 +13,8 @@ abstract class Loss<O extends F.LossOptions> extends Module<[Tensor, Tensor]> {
   }
 }
 
-const buffered = (t: Tensor | null | undefined): Tensor | null => (t ? new Buffer(t) : null)
+/** A buffer of this tensor, if there is one. */
+export const buffered = (t: Tensor | null | undefined): Tensor | null => (t ? new Buffer(t) : null)
 
 /** Squared error. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.MSELoss.html */
 export class MSELoss extends Loss<F.LossOptions> {
@@ -101,6 +102,19 @@ export interface BCEWithLogitsLossOptions extends F.LossOptions {
   readonly weight?: Tensor | null
   /** A factor of positive examples, per class. */
   readonly posWeight?: Tensor | null
+}
+
+/** Cross-entropy of probabilities against targets in [0, 1]. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.BCELoss.html */
+export class BCELoss extends Loss<F.LossOptions> {
+  weight: Tensor | null
+  constructor(options: F.BinaryCrossEntropyOptions = {}) {
+    const { weight, ...rest } = options
+    super(rest)
+    this.weight = buffered(weight)
+  }
+  forward(input: Tensor, target: Tensor): Tensor {
+    return F.binaryCrossEntropy(input, target, { ...this.options, weight: this.weight })
+  }
 }
 
 /** Cross-entropy of σ(input) against targets in [0, 1]. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.BCEWithLogitsLoss.html */

@@ -1,6 +1,9 @@
-/** Vectors brought to length 1, and the angle between them. */
+/** Vectors brought to length 1, their distance, and the angle between them. */
+import { DTypeError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { expectTensor } from '../tensor.ts'
+import { reduced } from './dims.ts'
+import { normOp } from './vectorNorm.ts'
 
 /** Options of `normalize`. */
 export interface NormalizeOptions {
@@ -40,4 +43,31 @@ export function cosineSimilarity(a: Tensor, b: Tensor, options: CosineSimilarity
   const { dim = 1, eps = 1e-8 } = options
   const [u, v] = [a, b].map((t) => t.div(t.norm(2, dim, { keepdim: true }).clamp({ min: eps }))) as [Tensor, Tensor]
   return u.mul(v).sum(dim)
+}
+
+/** Options of `pairwiseDistance`. */
+export interface PairwiseDistanceOptions {
+  /** Which norm. Default 2. */
+  readonly p?: number
+  /** Added to every coordinate of the difference, which keeps the gradient finite at equal vectors. Default 1e-6. */
+  readonly eps?: number
+  /** Keep the last dim, of size 1? Default false. */
+  readonly keepdim?: boolean
+}
+
+/**
+ * The p-norm of a − b + eps along the last dim; shapes broadcast.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.pairwise_distance.html
+ */
+export function pairwiseDistance(a: Tensor, b: Tensor, options: PairwiseDistanceOptions = {}): Tensor {
+  expectTensor('pairwiseDistance', a, 'the first input')
+  expectTensor('pairwiseDistance', b, 'the second input')
+  const { p = 2, eps = 1e-6, keepdim = false } = options
+  const d = a.sub(b).add(eps)
+  if (!d.dt.floating)
+    throw new DTypeError(`norm(): the desired output dtype should be either floating point or complex. Got ${d.dtype} (pairwiseDistance)`, {
+      op: 'pairwiseDistance',
+      dtypes: [d.dtype],
+    })
+  return normOp.one([d], { ...reduced(d, -1, 'pairwiseDistance', { keepdim }), p, node: 'NormBackward1' })
 }

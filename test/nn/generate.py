@@ -18,6 +18,10 @@ def ints(high, *shape):
     return torch.randint(high, shape, dtype=torch.int32)
 
 
+def signs(*shape):
+    return torch.randint(2, shape).double() * 2 - 1
+
+
 def dump(x):
     if x is None:
         return None
@@ -81,6 +85,17 @@ CASES = [
     ('NLLLoss', [], {'weight': torch.tensor([0.5, 2.0, 1.0]), 'reduction': 'sum'}, [t(4, 3), ints(3, 4)], 0, False),
     ('BCEWithLogitsLoss', [], {}, [t(4, 3), torch.rand(4, 3)], 0, False),
     ('BCEWithLogitsLoss', [], {'pos_weight': torch.tensor([0.5, 2.0, 1.0])}, [t(4, 3), torch.rand(4, 3)], 0, False),
+    ('BCELoss', [], {'reduction': 'sum'}, [torch.rand(4, 3), torch.rand(4, 3)], 0, False),
+    ('KLDivLoss', [], {'reduction': 'batchmean', 'log_target': True}, [t(4, 3), t(4, 3)], 0, False),
+    ('SoftMarginLoss', [], {}, [t(4, 3), signs(4, 3).int()], 0, False),
+    ('PoissonNLLLoss', [], {'full': True}, [t(4, 3), torch.rand(4, 3) * 3], 0, False),
+    ('GaussianNLLLoss', [], {'eps': 1e-3}, [t(4, 3), t(4, 3), torch.rand(4, 3) + 0.5], 0, False),
+    ('HingeEmbeddingLoss', [], {'margin': 0.7}, [t(4, 3), signs(4, 3)], 0, False),
+    ('MarginRankingLoss', [], {'margin': 0.3}, [t(4), t(4), signs(4)], 0, False),
+    ('CosineEmbeddingLoss', [], {'margin': -0.6}, [t(4, 3), t(4, 3), signs(4)], 0, False),
+    ('TripletMarginLoss', [], {'margin': 2.0, 'swap': True}, [t(4, 3), t(4, 3), t(4, 3)], 0, False),
+    ('MultiLabelSoftMarginLoss', [], {'weight': torch.tensor([0.5, 2.0, 1.0])}, [t(4, 3), torch.rand(4, 3)], 0, False),
+    ('MultiMarginLoss', [], {'p': 2, 'weight': torch.tensor([0.5, 2.0, 1.0])}, [t(4, 3), ints(3, 4)], 0, False),
 ]
 
 

@@ -180,6 +180,7 @@ FUNCTIONS = {
     'takeAlongDim': ('torch.take_along_dim', lambda x, i, *d: torch.take_along_dim(x, long(i), *d)),
     'crossEntropy': ('F.cross_entropy', lambda x, t, **o: F.cross_entropy(x, long(t), **o)),
     'nllLoss': ('F.nll_loss', lambda x, t, **o: F.nll_loss(x, long(t), **o)),
+    'multiMarginLoss': ('F.multi_margin_loss', lambda x, t, **o: F.multi_margin_loss(x, long(t), **o)),
     'batchNorm': ('F.batch_norm', _batch_norm),
     'layerNorm': ('F.layer_norm', F.layer_norm),
     'pad': ('F.pad', F.pad),
@@ -210,7 +211,9 @@ for name in ('xlog1py', 'entr'):
 # torch.nn.functional, whatever of the same name torch itself has.
 for name in ('gelu silu softplus leakyRelu elu hardtanh mish celu selu relu6 hardsigmoid hardswish hardshrink softshrink tanhshrink '
              'softsign threshold softmin prelu glu conv1d conv2d mseLoss huberLoss smoothL1Loss binaryCrossEntropy '
-             'binaryCrossEntropyWithLogits klDiv softMarginLoss groupNorm rmsNorm normalize cosineSimilarity').split():
+             'binaryCrossEntropyWithLogits klDiv softMarginLoss groupNorm rmsNorm normalize cosineSimilarity pairwiseDistance '
+             'poissonNllLoss gaussianNllLoss hingeEmbeddingLoss marginRankingLoss cosineEmbeddingLoss tripletMarginLoss '
+             'multilabelSoftMarginLoss').split():
     FUNCTIONS[name] = (f'F.{snake(name)}', getattr(F, snake(name)))
 
 
@@ -447,7 +450,7 @@ def main():
     import samples_more
     import samples_nn
     for declare in (samples.unary, samples.binary, samples.reduction, samples_nn.linear_algebra, samples_nn.joining, samples_nn.views,
-                    samples_nn.network, samples_nn.losses, samples.mutation, samples_more.special,
+                    samples_nn.network, samples_nn.losses, samples_nn.margins, samples.mutation, samples_more.special,
                     samples_more.ordering, samples_more.statistics, samples_more.linalg, samples_more.placing,
                     samples_more.building, samples_more.affine, samples_more.distances, samples_more.resampling, samples_more.activations,
                     samples_more.counting):
