@@ -2,6 +2,7 @@
  * Random programs of public calls beside a model of plain arrays: whenever a tensor's bytes are given to somebody else too
  * early, or an address is read too early, the two disagree.
  */
+import * as autograd from '../../src/autograd/index.ts'
 import * as torch from '../../src/index.ts'
 import { collector } from '../../src/memory/collector.ts'
 
@@ -41,6 +42,17 @@ function generator(seed: number): () => number {
     s ^= s >>> 17
     s ^= s << 5
     return (s >>> 0) / 4294967296
+  }
+}
+
+class Cube extends autograd.Function {
+  static forward(ctx: autograd.FunctionCtx<object, [Tensor]>, x: Tensor): Tensor {
+    ctx.saveForBackward(x)
+    return x.mul(x).mul(x)
+  }
+  static backward(ctx: autograd.FunctionCtx<object, [Tensor]>, g: Tensor): Tensor {
+    const [x] = ctx.savedTensors
+    return g.mul(x!.mul(x!)).mul(3)
   }
 }
 
@@ -91,6 +103,10 @@ export class RandomProgram {
       this.secondOrder,
       this.accumulated,
       this.failing,
+      this.custom,
+      this.recomputed,
+      this.retain,
+      this.resume,
       this.transformed,
       this.train,
     ]
@@ -416,6 +432,75 @@ export class RandomProgram {
       x.map(() => 9),
       a,
     )
+  }
+
+  /** A Function, and saved tensors that wait outside: what is packed is copied by way of numpy(). */
+  private custom(): void {
+    const a = this.pick()
+    const x = this.read(a)
+    const leaf = a.t.clone().detach().requiresGrad_()
+    const loss = autograd.graph.savedTensorsHooks(
+      (t) => (this.random() < 0.5 ? { t, n: null } : { t: null, n: t.contiguous().clone().numpy() }),
+      ({ t, n }) => t ?? torch.fromNumpy(n!.data as Float64Array).reshape([...n!.shape]),
+      () => Cube.apply(leaf).mul(leaf).sum(),
+    )
+    if (this.random() < 0.5) collector().sweep()
+    loss.backward()
+    this.pushGradient(
+      leaf.grad!,
+      x.map((v) => 4 * v ** 3),
+      a,
+    )
+  }
+
+  /** A checkpoint, whose input is changed through `data` where nobody counts. */
+  private recomputed(): void {
+    const a = this.pick()
+    const x = this.read(a)
+    const leaf = a.t.clone().detach().requiresGrad_()
+    const y = autograd.checkpoint((t: Tensor) => t.tanh().mul(t), leaf)
+    if (this.random() < 0.3) collector().sweep()
+    y.sum().backward()
+    this.compare(
+      leaf.grad!,
+      x.map((v) => Math.tanh(v) + v * (1 - Math.tanh(v) ** 2)),
+    )
+    leaf.data.mul_(2)
+    this.push(
+      leaf.data,
+      x.map((v) => 2 * v),
+      a.rows,
+      a.cols,
+    )
+  }
+
+  /** Graphs that wait for `resume`, run or not. */
+  private readonly waiting: { loss: Tensor; leaf: Tensor; times: number; once: number[] }[] = []
+
+  private retain(): void {
+    if (this.depth > 0 || this.waiting.length === 4) return
+    const a = this.pick()
+    const x = this.read(a)
+    const leaf = a.t.clone().detach().requiresGrad_()
+    const part = leaf.mul(leaf)
+    // Moves what the graph reads out of the linear memory.
+    const loss = part.t().tanh().sum()
+    if (this.random() < 0.5) part.detach().numpy()
+    this.waiting.push({ loss, leaf, times: 0, once: x.map((v) => 2 * v * (1 - Math.tanh(v * v) ** 2)) })
+  }
+
+  private resume(): void {
+    const i = this.below(this.waiting.length)
+    const w = this.waiting[i]
+    if (w === undefined || this.depth > 0) return
+    const last = this.random() < 0.5
+    w.loss.backward({ retainGraph: !last })
+    w.times++
+    this.compare(
+      w.leaf.grad!,
+      w.once.map((v) => w.times * v),
+    )
+    if (last) this.waiting.splice(i, 1)
   }
 
   private transformed(): void {
