@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { defineConfig } from 'tsdown'
 
-const subpaths = ['autograd', 'blas', 'data', 'func', 'io', 'linalg', 'nn', 'optim', 'testing', 'viz']
+const subpaths = ['autograd', 'blas', 'data', 'func', 'io', 'linalg', 'nn', 'optim', 'profiler', 'testing', 'viz']
 
 const entry: Record<string, string> = { index: 'src/index.ts' }
 for (const name of subpaths) {

@@ -31,7 +31,19 @@ const LAYERS: readonly (readonly string[])[] = [
 ]
 
 /** The outer modules: users of the public face, free among each other. `index` gathers everything. */
-const OUTER: readonly string[] = ['autograd/index', 'blas/*', 'nn/*', 'optim/*', 'func/*', 'data/*', 'io/*', 'testing/*', 'viz/*', 'index']
+const OUTER: readonly string[] = [
+  'autograd/index',
+  'blas/*',
+  'nn/*',
+  'optim/*',
+  'func/*',
+  'data/*',
+  'io/*',
+  'profiler/*',
+  'testing/*',
+  'viz/*',
+  'index',
+]
 
 /** What of the layers the outer modules may import: the public face and the vocabulary it speaks. */
 const FACE: readonly string[] = [
@@ -72,6 +84,8 @@ const GRANTS: readonly (readonly [string, string, string])[] = [
   ['optim/*', 'backend/scalar', 'a step is one expression'],
   ['optim/*', 'layout', 'state lives in persistent memory'],
   ['optim/*', 'tensor', 'state lives in persistent memory'],
+  ['profiler/*', 'autograd/*', 'the nodes of passes are timed'],
+  ['profiler/*', 'tensor', 'operations are timed by their tensors'],
   ['viz/*', 'autograd/*', 'graphs are made of nodes'],
   ['viz/*', 'tensor', 'graphs hold tensors'],
 ]

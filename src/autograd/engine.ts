@@ -7,7 +7,7 @@ import { handOut } from './accumulate.ts'
 import { Claims } from './claims.ts'
 import { fit } from './fit.ts'
 import { atLeaf, postHooks, preHooks, tensorHooks } from './hooks.ts'
-import { modes } from './modes.ts'
+import { modes, type ProfileWatch } from './modes.ts'
 import { AccumulateGrad, type Node } from './node.ts'
 import { executionOrder, markNeeded, ReadyQueue } from './queue.ts'
 import { requireStack } from './user.ts'
@@ -89,6 +89,7 @@ export class Task {
     modes.grad = this.record
     try {
       this.start(roots, grads)
+      if (modes.profile !== null) this.profiled(modes.profile)
       for (let node = this.ready.pop(); node !== undefined; node = this.ready.pop()) this.evaluate(node)
       this.conclude()
       return this.captured
@@ -116,6 +117,13 @@ export class Task {
       if (node.pending !== 0) continue
       node.pending = -1
       this.ready.push(node)
+    }
+  }
+
+  private profiled(profile: ProfileWatch): void {
+    for (let node = this.ready.pop(); node !== undefined; node = this.ready.pop()) {
+      const current = node
+      profile.node(current, this.out, () => this.evaluate(current))
     }
   }
 

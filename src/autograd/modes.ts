@@ -45,6 +45,16 @@ export interface AnomalyWatch {
   whereFreed(node: Node): string
 }
 
+/** Times what happens; see `profile`. */
+export interface ProfileWatch {
+  /** Runs an operation on `args`. */
+  op<R extends TensorCore | TensorCore[]>(name: string, args: readonly unknown[], run: () => R): R
+  /** Runs a node of a pass; `made` are the gradients of its inputs afterwards. */
+  node(node: Node, made: readonly (TensorCore | null)[], run: () => void): void
+  /** Runs a named part of the program. */
+  range<R>(name: string, run: () => R): R
+}
+
 /** The modes in force. Read on every op, so plain fields. */
 export const modes: {
   grad: boolean
@@ -57,6 +67,7 @@ export const modes: {
   mutation: MutationWatch | null
   selection: Selection | null
   anomaly: AnomalyWatch | null
+  profile: ProfileWatch | null
 } = {
   /** Record operations? */
   grad: true,
@@ -77,6 +88,8 @@ export const modes: {
   selection: null,
   /** Inside `detectAnomaly`. */
   anomaly: null,
+  /** Inside `profile`. */
+  profile: null,
 }
 
 /** Throws what went wrong with a mode since the last op, once. */
@@ -125,7 +138,7 @@ export interface Mode {
 }
 
 /** Puts back what was in force. */
-type Leave = () => void
+export type Leave = () => void
 
 /** A guard that calls `leave` once; `watch`: it must have been closed when the current job ends. */
 export function guard(leave: Leave, name: string, watch: boolean): ModeGuard {

@@ -521,7 +521,7 @@ export class ElementwiseOp {
     const dt = args.map((x) => (x instanceof TensorCore ? x.dt : null))
     const k = this.kernelFor(a.dt, this.computeOf(promoted, result), scalarMask, dt[0]!, dt[1] ?? null, dt[2] ?? null)
     if (!recording) {
-      runInto(k, [a], tensors, all)
+      overwrite(name, k, a, tensors, all)
       bump(a, name)
       return a
     }
@@ -530,12 +530,22 @@ export class ElementwiseOp {
     const wants = edges.reduce((m, e, i) => m | (e === null ? 0 : 1 << i), 0)
     // A rule that reads the overwritten operand gets a copy, with the operand's old history.
     const before = this.saveMask(wants, scalarMask) & 1 ? copyOf(a) : a
-    runInto(k, [a], tensors, all)
+    overwrite(name, k, a, tensors, all)
     bump(a, name)
     const sameTensor = (t: TensorCore | null): TensorCore | null => (t === a ? before : t)
     const node = this.nodeFor(a, before, sameTensor(at(1)), sameTensor(at(2)), edges[0], edges[1], edges[2], all, scalarMask, wants, null)
     rebase(a, node)
     return a
+  }
+}
+
+function overwrite(name: string, k: Kernel, a: TensorCore, tensors: readonly TensorCore[], s: Scalars): void {
+  if (modes.profile === null) runInto(k, [a], tensors, s)
+  else {
+    modes.profile.op(name, tensors, () => {
+      runInto(k, [a], tensors, s)
+      return a
+    })
   }
 }
 

@@ -1,0 +1,13 @@
+/** `gradtape/profiler`: where a program's time and memory go. */
+export {
+  type AverageOptions,
+  type EventAverage,
+  type EventKind,
+  Profile,
+  type ProfileEvent,
+  type ProfileOptions,
+  profile,
+  recordFunction,
+  type SortKey,
+  type TableOptions,
+} from './profile.ts'
