@@ -11,6 +11,7 @@ import { mapped } from '../op/mapped.ts'
 import { noKernel } from '../op/operands.ts'
 import { expectTensor } from '../tensor.ts'
 import { div } from './arithmetic.ts'
+import { bessel, besselScaled } from './bessel.ts'
 import { digamma as digammaOf, erfinv as erfinvOf, lgamma as lgammaOf, polygamma as polygammaOf } from './gamma.ts'
 import { lift, zero } from './rules.ts'
 
@@ -287,3 +288,91 @@ export function polygamma(n: number, x: Tensor): Tensor {
     throw new ArgumentError(`polygamma(n, x) does not support negative n. (got n = ${n})`, { op: 'polygamma' })
   return polygammaMap(x, n)
 }
+
+const i0Map = /* @__PURE__ */ mapped<null>('i0', {
+  node: 'I0Backward0',
+  value: (x) => bessel(x, 0),
+  reads: [0],
+  rule: (g, c) => g.mul(i1(c.in(0))),
+})
+
+/** The modified Bessel function I₀. @see https://docs.pytorch.org/docs/stable/special.html#torch.special.i0 */
+export function i0(x: Tensor): Tensor {
+  return i0Map(x, null)
+}
+
+const i0eMap = /* @__PURE__ */ mapped<null>('i0e', {
+  node: 'SpecialI0EBackward0',
+  value: (x) => besselScaled(x, 0),
+  reads: [0, OUT],
+  rule: (g, c) => g.mul(i1e(c.in(0)).sub(c.in(0).sign().mul(c.out()))),
+})
+
+/** e^−|x| I₀(x). @see https://docs.pytorch.org/docs/stable/special.html#torch.special.i0e */
+export function i0e(x: Tensor): Tensor {
+  return i0eMap(x, null)
+}
+
+const i1Map = /* @__PURE__ */ mapped<null>('i1', {
+  node: 'SpecialI1Backward0',
+  value: (x) => bessel(x, 1),
+  reads: [0, OUT],
+  // I₁′ = I₀ − I₁/x, and ½ at 0.
+  rule: (g, c) => {
+    const x = c.in(0)
+    const some = x.ne(0)
+    return g.mul(
+      i0(x)
+        .sub(c.out().div(x.where(some, 1)))
+        .where(some, 0.5),
+    )
+  },
+})
+
+/** The modified Bessel function I₁. @see https://docs.pytorch.org/docs/stable/special.html#torch.special.i1 */
+export function i1(x: Tensor): Tensor {
+  return i1Map(x, null)
+}
+
+const i1eMap = /* @__PURE__ */ mapped<null>('i1e', {
+  node: 'SpecialI1EBackward0',
+  value: (x) => besselScaled(x, 1),
+  reads: [0, OUT],
+  rule: (g, c) => {
+    const x = c.in(0)
+    const some = x.ne(0)
+    const slope = i0e(x).sub(c.out().mul(x.sign().add(x.where(some, 1).reciprocal())))
+    return g.mul(slope.where(some, 0.5))
+  },
+})
+
+/** e^−|x| I₁(x). @see https://docs.pytorch.org/docs/stable/special.html#torch.special.i1e */
+export function i1e(x: Tensor): Tensor {
+  return i1eMap(x, null)
+}
+
+/**
+ * ln Γₚ(x), the multivariate log-gamma function: Σ ln Γ(x − k/2) for k = 0 … p − 1, and p(p−1)/4 · ln π.
+ * Errors: ArgumentError for a p that isn't a whole number ≥ 1.
+ * @see https://docs.pytorch.org/docs/stable/special.html#torch.special.multigammaln
+ */
+export function mvlgamma(x: Tensor, p: number): Tensor {
+  if (!Number.isInteger(p) || p < 1)
+    throw new ArgumentError(`mvlgamma: p has to be greater than or equal to 1, got ${p}`, { op: 'mvlgamma' })
+  return mvlgammaMap(x, p)
+}
+const mvlgammaMap = /* @__PURE__ */ mapped<number>('mvlgamma', {
+  node: 'MvlgammaBackward0',
+  value: (x, p) => {
+    let sum = (p * (p - 1) * Math.log(Math.PI)) / 4
+    for (let k = 0; k < p; k++) sum += lgammaOf(x - k / 2)
+    return sum
+  },
+  reads: [0],
+  rule: (g, c) => {
+    const x = c.in(0)
+    let sum = digamma(x)
+    for (let k = 1; k < c.p; k++) sum = sum.add(digamma(x.sub(k / 2)))
+    return g.mul(sum)
+  },
+})

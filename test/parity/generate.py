@@ -206,7 +206,7 @@ for name in ('expand', 'reshape', 'view', 'repeat', 'unfold'):
 POSITIONED = 'indexAdd indexCopy indexFill take put scatterReduce'.split()
 for name in POSITIONED:
     FUNCTIONS[name] = (f'Tensor.{snake(name)}', lambda *a, fn=getattr(torch.Tensor, snake(name)), **o: fn(*map(long, a), **o))
-for name in ('xlog1py', 'entr'):
+for name in ('xlog1py', 'entr', 'i0e', 'i1', 'i1e'):
     FUNCTIONS[name] = (f'torch.special.{name}', getattr(torch.special, name))
 # torch.nn.functional, whatever of the same name torch itself has.
 for name in ('gelu silu softplus leakyRelu elu hardtanh mish celu selu relu6 hardsigmoid hardswish hardshrink softshrink tanhshrink '

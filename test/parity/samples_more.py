@@ -60,6 +60,19 @@ def special():
     kink('xlogy', T([0.0, 0.0, 0.0, 0.0, 1.0]), T([0.0, nan, inf, -1.0, 0.0]))
     kink('xlog1py', T([0.0, 0.0, 0.0, 0.0, 1.0]), T([-1.0, nan, inf, -2.0, -1.0]))
     err('hypot', I(2), I(2))
+    for op in ('i0', 'i0e', 'i1', 'i1e'):
+        R(op, S(2, 3))
+        R(op, S())
+        R(op, S(0, 3))
+        R(op, E(3, 2, along=0))
+        # At infinity torch's have NaN.
+        kink(op, T([0.0, 1.0, -1.0, 0.5]))
+        R(op, T([1e-8, -3e-4, 0.7, -5.25, 7.9, 8.1, 19.5, -29.9, 30.1, -88.0]), tag='wide', second=False)
+        R(op, I(4))
+    for p in (1, 2, 3):
+        R('mvlgamma', S(2, 3, lo=2, hi=5), p, second=False)
+        R('mvlgamma', S(lo=2, hi=5), p, second=False)
+    err('mvlgamma', S(2, lo=2, hi=5), 0)
     R('heaviside', T([-1.5, 0.0, 2.0, -0.0, nan]).constant(), S(5).constant())
     R('heaviside', T([-1, 0, 2], 'int32'), T([5, 6, 7], 'int32'))
     R('heaviside', S(2, 3).constant(), S(3).constant())
