@@ -97,7 +97,8 @@ export class Collector {
   private sweeps = 0
   private sweepTime = 0
   private swept = 0
-  private peak = 0
+  /** Most bytes ever used; may be set to 0. */
+  peak = 0
 
   constructor(h: Heap) {
     this.heap = h
