@@ -1,7 +1,7 @@
 /** The error function and its complement in float64, for both backends. Fitted and measured by test/backend/erf.py. */
 
 /** erf(x)/x − 1 as a polynomial in x², for |x| ≤ 1; highest power first. */
-const NEAR = [
+export const NEAR: readonly number[] = [
   -7.795898827002142e-10, 1.3720064546777686e-8, -1.6208483801871705e-7, 1.6447424703317362e-6, -1.492473690741966e-5,
   0.00012055294904839707, -0.0008548325975389692, 0.0052239776071164225, -0.02686617064323777, 0.11283791670945006, -0.37612638903183543,
   0.12837916709551256,

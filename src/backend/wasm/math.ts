@@ -248,9 +248,9 @@ const beyond = (g: VectorGraph, x: Vec): Vec => g.op('f32x4', 'gt', abs(g, x), g
 
 export function sin(g: VectorGraph, x: Vec): Vec {
   const value = g.select(g.op('f32x4', 'eq', x, g.f32(0)), x, sine(g, x, 0))
-  return g.patch(value, beyond(g, x), 'sin', x)
+  return g.patch('f32x4', value, beyond(g, x), 'sin', x)
 }
 
 export function cos(g: VectorGraph, x: Vec): Vec {
-  return g.patch(sine(g, x, 1), beyond(g, x), 'cos', x)
+  return g.patch('f32x4', sine(g, x, 1), beyond(g, x), 'cos', x)
 }

@@ -1,9 +1,9 @@
 /** Elementwise expressions as vector instructions: what each operation is on lanes of float32, float64 or int32. */
-import { erf as erf64 } from '../erf.ts'
 import type { DType } from '../../dtype.ts'
 import { UnsupportedError } from '../../errors.ts'
 import type { ComputeType, Program, Scalar, ScalarOp } from '../scalar.ts'
 import { type Local, V128 } from './assembler.ts'
+import { DOUBLES } from './double.ts'
 import { cos, erf, exp, exp2, expm1, log, log10, log1p, log2, sigmoid, sin, tanh, type VectorFunction } from './math.ts'
 import { EVEN_WORDS, HIGH_HALF, LOW_HALVES, type Vec, type VectorGraph } from './vector.ts'
 
@@ -14,13 +14,13 @@ export const LANES: Readonly<Record<ComputeType, Lanes>> = { float32: 'f32x4', f
 
 /** What kernels import: float64 functions that are better called than computed in lanes. */
 export const IMPORTS: Readonly<Record<string, (...args: number[]) => number>> = {
-  exp: Math.exp, expm1: Math.expm1, log: Math.log, log2: Math.log2, log10: Math.log10, log1p: Math.log1p,
+  log2: Math.log2, log10: Math.log10,
   sin: Math.sin, cos: Math.cos, tan: Math.tan, asin: Math.asin, acos: Math.acos, atan: Math.atan, atan2: Math.atan2,
-  sinh: Math.sinh, cosh: Math.cosh, tanh: Math.tanh, asinh: Math.asinh, acosh: Math.acosh, atanh: Math.atanh,
-  pow: Math.pow, erf: erf64, fmod: (a, b) => a! % b!,
+  sinh: Math.sinh, cosh: Math.cosh, asinh: Math.asinh, acosh: Math.acosh, atanh: Math.atanh,
+  pow: Math.pow, fmod: (a, b) => a! % b!,
 }
 
-/** The float32 functions that have polynomials; the others are called in float64 and rounded. */
+/** The functions that float32 lanes compute themselves; the others are called in float64 and rounded. */
 const POLYNOMIALS: Readonly<Partial<Record<ScalarOp, VectorFunction>>> = {
   exp, exp2, expm1, log, log2, log10, log1p, sin, cos, tanh, erf, sigmoid,
 }
@@ -313,16 +313,8 @@ class Rules {
         return g.call(type, 'atan2', a, b)
       default:
     }
-    if (type === 'f32x4') {
-      const polynomial = POLYNOMIALS[op]
-      if (polynomial !== undefined) return polynomial(g, a)
-    } else if (op === 'exp2') return g.call(type, 'pow', this.#constant(2), a)
-    else if (op === 'sigmoid') {
-      // As 1 / (1 + e⁻ˣ) or eˣ / (1 + eˣ), whichever has the small term.
-      const e = g.call(type, 'exp', g.op(type, 'neg', g.op(type, 'abs', a)))
-      return g.op(type, 'div', g.select(g.op(type, 'lt', a, zero), e, one), g.op(type, 'add', one, e))
-    }
-    return g.call(type, op, a)
+    const polynomial = (type === 'f32x4' ? POLYNOMIALS : DOUBLES)[op]
+    return polynomial === undefined ? g.call(type, op, a) : polynomial(g, a)
   }
 
   /** The smaller one of b < a ? b : a and a < b ? a : b: they differ only for NaN and zeros of both signs, where “or” is right. */

@@ -153,12 +153,12 @@ export class VectorGraph {
   }
 
   /** `value`, with `name(x)` in the lanes of `mask`; free of calls where the mask is empty. */
-  patch(value: Vec, mask: Vec, name: string, x: Vec): Vec {
+  patch(type: 'f32x4' | 'f64x2', value: Vec, mask: Vec, name: string, x: Vec): Vec {
     this.calls.set(name, 1)
     return this.macro(`patch ${name}`, [value, mask, x], (site, [v, m, a]) => {
       const { f } = site
       f.if(f.v128.any_true(f.get(m!)), () => {
-        callLanes(site, 'f32x4', name, [a!])
+        callLanes(site, type, name, [a!])
         f.v128.bitselect(undefined, f.get(v!), f.get(m!))
       }, () => f.get(v!), V128)
     })
