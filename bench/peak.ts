@@ -60,6 +60,33 @@ export function fmaPeak(dtype: FloatType): number {
   return peak
 }
 
+/** GB/s of the better one of a loop over vectors and `memory.copy`, reads and writes counted, for copies larger than the caches of a core. */
+export function copyBandwidth(bytes: number = 16 << 20): number {
+  const pages = Math.ceil((2 * bytes) / 65536) + 1
+  const module = new ModuleBuilder({ shared: true, initial: pages, maximum: pages })
+  module.func(
+    [I32, I32, I32],
+    [],
+    (f, to, from, count) => {
+      f.while(
+        () => f.get(count),
+        () => {
+          for (let u = 0; u < 4; u++) f.v128.store(f.get(to), f.v128.load(f.get(from), 16 * u), 16 * u)
+          f.set(to, f.i32.add(f.get(to), f.i32.const(64)))
+          f.set(from, f.i32.add(f.get(from), f.i32.const(64)))
+          f.set(count, f.i32.sub(f.get(count), f.i32.const(64)))
+        },
+      )
+    },
+    'loop',
+  )
+  module.func([I32, I32, I32], [], (f, to, from, count) => f.memoryCopy(f.get(to), f.get(from), f.get(count)), 'copy')
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
+  const { loop, copy } = instantiate(module.encode(), memory)
+  const times = [loop!, copy!].map((run) => fastest(() => run(65536 + bytes, 65536, bytes), 0.3))
+  return (2 * bytes) / Math.min(...times) / 1e9
+}
+
 /** GFLOP/s of C = A·B for contiguous matrices, B read as it is or transposed. */
 export function matmulSpeed(
   dtype: FloatType,

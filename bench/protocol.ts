@@ -20,7 +20,11 @@ export async function serve(make: Make): Promise<void> {
         made.set(row.name, await make(row))
       }
       const run = made.get(row.name)
-      console.log(JSON.stringify(run === undefined ? { missing: true } : { seconds: await measure(run, ms) }))
+      console.log(
+        JSON.stringify(
+          run === undefined ? { missing: true } : { seconds: await measure(run, ms), resident: process.resourceUsage().maxRSS * 1024 },
+        ),
+      )
     } catch (error) {
       console.log(JSON.stringify({ missing: true, error: String(error) }))
     }

@@ -25,6 +25,8 @@ export type Kind =
   | 'matmul64'
   | 'conv2d'
   | 'conv2dBackward'
+  | 'cold'
+  | 'memory'
 
 export interface Row {
   readonly name: string
@@ -32,7 +34,7 @@ export interface Row {
   readonly sizes: readonly number[]
   /** Work per call, for rates: flops of a matmul, elements of an elementwise row, operations of a chain. */
   readonly work: number
-  readonly unit: 'ns/op' | 'µs' | 'ns/element' | 'GFLOP/s'
+  readonly unit: 'ns/op' | 'µs' | 'ms' | 'ns/element' | 'GFLOP/s' | 'MB'
 }
 
 const power = (e: number): number => 2 ** e

@@ -1,6 +1,7 @@
 """The rows in PyTorch, one thread, eager."""
 import json
 import math
+import resource
 import sys
 import time
 
@@ -216,4 +217,5 @@ for line in sys.stdin:
     row = request["row"]
     if row["name"] not in made:
         made = {row["name"]: make(row)}
-    print(json.dumps({"seconds": measure(made[row["name"]], request["ms"])}), flush=True)
+    seconds = measure(made[row["name"]], request["ms"])
+    print(json.dumps({"seconds": seconds, "resident": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}), flush=True)
