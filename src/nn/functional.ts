@@ -29,6 +29,7 @@ export {
 export { dropout } from '../ops/dropout.ts'
 export { type EmbeddingOptions, embedding } from '../ops/embedding.ts'
 export { elu, gelu, hardtanh, leakyRelu, logSigmoid, silu, softplus } from '../ops/functional.ts'
+export { type InstanceNormOptions, instanceNorm } from '../ops/instanceNorm.ts'
 export { linear } from '../ops/linear.ts'
 export {
   type BinaryCrossEntropyOptions,

@@ -213,7 +213,7 @@ for name in ('gelu silu softplus leakyRelu elu hardtanh mish celu selu relu6 har
              'softsign threshold softmin prelu glu conv1d conv2d mseLoss huberLoss smoothL1Loss binaryCrossEntropy '
              'binaryCrossEntropyWithLogits klDiv softMarginLoss groupNorm rmsNorm normalize cosineSimilarity pairwiseDistance '
              'poissonNllLoss gaussianNllLoss hingeEmbeddingLoss marginRankingLoss cosineEmbeddingLoss tripletMarginLoss '
-             'multilabelSoftMarginLoss').split():
+             'multilabelSoftMarginLoss instanceNorm').split():
     FUNCTIONS[name] = (f'F.{snake(name)}', getattr(F, snake(name)))
 
 
