@@ -9,7 +9,8 @@ import { Tensor } from './fluent.ts'
 import { Layout } from './layout.ts'
 import { EXTERNAL, Storage } from './memory/storage.ts'
 import { draw } from './ops/drawing.ts'
-import { defaultGenerator, type Generator } from './random.ts'
+import { checkOptions, describe, type Known } from './options.ts'
+import { defaultGenerator, Generator } from './random.ts'
 import { checkShape, type Shape } from './shape.ts'
 import { checkValue, dataView, empty as emptyCore, expectTensor, isTensor, type Nested, readAll, TensorCore } from './tensor.ts'
 
@@ -35,24 +36,30 @@ type Source =
   | Uint32Array
   | TensorCore
 
-function finish(t: TensorCore, options: TensorOptions | undefined, op: string): Tensor {
-  if (options?.device !== undefined && options.device !== 'cpu')
-    throw new ArgumentError(`${op}: unknown device '${String(options.device)}'; only 'cpu' exists`, { op })
-  if (options?.requiresGrad) {
-    if (!t.dt.floating)
-      throw new DTypeError(`Only Tensors of floating point and complex dtype can require gradients, but ${op} makes ${t.dt.name}`, {
-        op,
-        dtypes: [t.dt.name],
-      })
-    ;(t as Tensor).requiresGrad_()
-  }
+function finish(t: TensorCore, options: TensorOptions | undefined): Tensor {
+  if (options?.requiresGrad) (t as Tensor).requiresGrad_()
   // Reading the class here keeps its methods in every bundle that makes a tensor.
   if (!(t instanceof Tensor)) throw new TypeError('internal: methods are not installed')
   return t as Tensor
 }
 
-function typeOf(options: TensorOptions | undefined, fallback: DTypeInfo): DTypeInfo {
-  return options?.dtype === undefined ? fallback : dtypeInfo(options.dtype)
+const OPTIONS: Known<TensorOptions> = { dtype: 'any', requiresGrad: 'boolean', device: 'any' }
+
+const RANDOM: Known<RandomOptions> = { dtype: 'any', requiresGrad: 'boolean', device: 'any', generator: 'any' }
+
+/** The dtype of what `op` makes, after a look at all options. */
+function typeOf(op: string, options: TensorOptions | undefined, fallback: DTypeInfo, known: Known<TensorOptions> = OPTIONS): DTypeInfo {
+  if (options === undefined) return fallback
+  checkOptions(op, options, known)
+  if (options.device !== undefined && options.device !== 'cpu')
+    throw new ArgumentError(`${op}: unknown device ${describe(options.device)}; only 'cpu' exists`, { op })
+  const dt = options.dtype === undefined ? fallback : dtypeInfo(options.dtype, op)
+  if (options.requiresGrad && !dt.floating)
+    throw new DTypeError(`Only Tensors of floating point and complex dtype can require gradients, but ${op} makes ${dt.name}`, {
+      op,
+      dtypes: [dt.name],
+    })
+  return dt
 }
 
 /** The shape of nested arrays; refuses ragged ones. */
@@ -98,8 +105,8 @@ function firstLeaf(data: Nested): unknown {
  */
 export function tensor(data: Source, options?: TensorOptions): Tensor {
   if (isTensor(data)) {
-    const dt = typeOf(options, data.dt)
-    return finish(fromValues(readAll(data), [...data.layout.shape], dt), options, 'tensor')
+    const dt = typeOf('tensor', options, data.dt)
+    return finish(fromValues(readAll(data), [...data.layout.shape], dt), options)
   }
   if (ArrayBuffer.isView(data)) {
     const own =
@@ -110,7 +117,7 @@ export function tensor(data: Source, options?: TensorOptions): Tensor {
           : data instanceof Uint8Array || data instanceof Uint8ClampedArray
             ? dtypes.uint8
             : dtypes.int32
-    return finish(fromValues(data, [data.length], typeOf(options, own)), options, 'tensor')
+    return finish(fromValues(data, [data.length], typeOf('tensor', options, own)), options)
   }
   if (typeof data !== 'number' && typeof data !== 'boolean' && !Array.isArray(data)) {
     throw new ArgumentError(
@@ -119,10 +126,10 @@ export function tensor(data: Source, options?: TensorOptions): Tensor {
     )
   }
   const shape = nestedShape(data)
-  const dt = typeOf(options, typeof firstLeaf(data) === 'boolean' ? dtypes[bool] : defaultInfo())
+  const dt = typeOf('tensor', options, typeof firstLeaf(data) === 'boolean' ? dtypes[bool] : defaultInfo())
   const flat = (Array.isArray(data) ? data.flat(shape.length - 1) : [data]) as (number | boolean)[]
   const values = flat.map((v) => checkValue(v, dt, 'tensor'))
-  return finish(fromValues(values, shape, dt), options, 'tensor')
+  return finish(fromValues(values, shape, dt), options)
 }
 
 function fromValues(values: { readonly length: number; readonly [i: number]: number }, shape: Shape, dt: DTypeInfo): TensorCore {
@@ -145,12 +152,12 @@ function checkSize(shape: Shape, dt: DTypeInfo, op: string): void {
 }
 
 function filled(op: string, shape: Shape | number, value: number, options: TensorOptions | undefined): Tensor {
-  const dt = typeOf(options, defaultInfo())
+  const dt = typeOf(op, options, defaultInfo())
   const sizes = typeof shape === 'number' ? [shape] : shape
   checkSize(sizes, dt, op)
   const t = emptyCore(Layout.of([...sizes]), dt, null)
   fillWith(t, value)
-  return finish(t, options, op)
+  return finish(t, options)
 }
 
 /** Zeros. @see https://docs.pytorch.org/docs/stable/generated/torch.zeros.html */
@@ -165,13 +172,13 @@ export function ones(shape: Shape | number, options?: TensorOptions): Tensor {
 
 /** One value everywhere. @see https://docs.pytorch.org/docs/stable/generated/torch.full.html */
 export function full(shape: Shape | number, value: number | boolean, options?: TensorOptions): Tensor {
-  const dt = typeOf(options, typeof value === 'boolean' ? dtypes.bool : defaultInfo())
+  const dt = typeOf('full', options, typeof value === 'boolean' ? dtypes.bool : defaultInfo())
   return filled('full', shape, checkValue(value, dt, 'full'), { ...options, dtype: dt.name })
 }
 
 /** Elements that nobody has written yet: whatever the memory held. @see https://docs.pytorch.org/docs/stable/generated/torch.empty.html */
 export function empty(shape: Shape | number, options?: TensorOptions): Tensor {
-  return finish(blank('empty', shape, typeOf(options, defaultInfo())), options, 'empty')
+  return finish(blank('empty', shape, typeOf('empty', options, defaultInfo())), options)
 }
 
 function blank(op: string, shape: Shape | number, dt: DTypeInfo): TensorCore {
@@ -186,7 +193,7 @@ function computed(op: string, n: number, dt: DTypeInfo, options: TensorOptions |
   const data = dataView(t)
   const whole = dt.category !== 2
   for (let i = 0; i < n; i++) data[t.layout.offset + i] = whole ? checkValue(at(i), dt, op) : at(i)
-  return finish(t, options, op)
+  return finish(t, options)
 }
 
 /**
@@ -212,7 +219,7 @@ export function arange(first: number, second?: number | TensorOptions, third?: n
       op: 'arange',
     })
   }
-  const dt = typeOf(options, [start, end, step].every(Number.isInteger) ? dtypes.int32 : defaultInfo())
+  const dt = typeOf('arange', options, [start, end, step].every(Number.isInteger) ? dtypes.int32 : defaultInfo())
   return computed('arange', Math.ceil((end - start) / step), dt, options, (i) => start + i * step)
 }
 
@@ -223,17 +230,19 @@ export function arange(first: number, second?: number | TensorOptions, third?: n
 export function linspace(start: number, end: number, n: number, options?: TensorOptions): Tensor {
   const step = n > 1 ? (end - start) / (n - 1) : 0
   // From the nearer end, so that both ends are met exactly.
-  return computed('linspace', n, typeOf(options, defaultInfo()), options, (i) => (i < n / 2 ? start + step * i : end - step * (n - 1 - i)))
+  return computed('linspace', n, typeOf('linspace', options, defaultInfo()), options, (i) =>
+    i < n / 2 ? start + step * i : end - step * (n - 1 - i),
+  )
 }
 
 /** Ones on the diagonal of an n × m matrix (m = n if absent), zeros elsewhere. @see https://docs.pytorch.org/docs/stable/generated/torch.eye.html */
 export function eye(n: number, m?: number | TensorOptions, options?: TensorOptions): Tensor {
   const given = typeof m === 'object' ? m : options
   const columns = typeof m === 'number' ? m : n
-  const t = blank('eye', [n, columns], typeOf(given, defaultInfo()))
+  const t = blank('eye', [n, columns], typeOf('eye', given, defaultInfo()))
   fillWith(t, 0)
   fillWith({ storage: t.storage, dt: t.dt, layout: t.layout.diagonal(0, 0, 1) }, 1)
-  return finish(t, given, 'eye')
+  return finish(t, given)
 }
 
 /** A typed array that tensors can share: its elements are the elements of a dtype. */
@@ -279,7 +288,7 @@ export function fromNumpy(array: SharedArray | NdArray<SharedArray>): Tensor {
   }
   const storage = new Storage(EXTERNAL, values.byteLength, null)
   storage.external = values
-  return finish(new TensorCore(storage, layout, dt), undefined, 'fromNumpy')
+  return finish(new TensorCore(storage, layout, dt), undefined)
 }
 
 function sharedType(data: unknown): DTypeInfo | undefined {
@@ -300,6 +309,13 @@ export interface RandomOptions extends TensorOptions {
   readonly generator?: Generator
 }
 
+function generatorOf(op: string, options: RandomOptions | undefined): Generator {
+  const generator = options?.generator ?? defaultGenerator
+  if (!(generator instanceof Generator))
+    throw new ArgumentError(`${op}: expected a Generator, got ${describe(generator)}; make one with new Generator(seed)`, { op })
+  return generator
+}
+
 function random(
   op: string,
   shape: Shape | number,
@@ -310,42 +326,44 @@ function random(
   b: number,
 ): Tensor {
   if (!dt.floating) throw new DTypeError(`${op}: only float32 and float64 are supported, got ${dt.name}`, { op, dtypes: [dt.name] })
+  if (!(Number.isFinite(a) && Number.isFinite(b)))
+    throw new ArgumentError(`${op}: expected finite numbers, got ${describe(a)} and ${describe(b)}`, { op })
   const t = blank(op, shape, dt)
-  draw(kind, t, options?.generator ?? defaultGenerator, a, b)
-  return finish(t, options, op)
+  draw(kind, t, generatorOf(op, options), a, b)
+  return finish(t, options)
 }
 
 /** Uniform numbers in [0, 1). @see https://docs.pytorch.org/docs/stable/generated/torch.rand.html */
 export function rand(shape: Shape | number, options?: RandomOptions): Tensor {
-  return random('rand', shape, typeOf(options, defaultInfo()), options, 'uniform', 0, 1)
+  return random('rand', shape, typeOf('rand', options, defaultInfo(), RANDOM), options, 'uniform', 0, 1)
 }
 
 /** Uniform numbers in [low, high). @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.uniform_.html */
 export function uniform(low: number, high: number, shape: Shape | number, options?: RandomOptions): Tensor {
-  return random('uniform', shape, typeOf(options, defaultInfo()), options, 'uniform', low, high)
+  return random('uniform', shape, typeOf('uniform', options, defaultInfo(), RANDOM), options, 'uniform', low, high)
 }
 
 /** Standard normal numbers. @see https://docs.pytorch.org/docs/stable/generated/torch.randn.html */
 export function randn(shape: Shape | number, options?: RandomOptions): Tensor {
-  return random('randn', shape, typeOf(options, defaultInfo()), options, 'normal', 0, 1)
+  return random('randn', shape, typeOf('randn', options, defaultInfo(), RANDOM), options, 'normal', 0, 1)
 }
 
 /** Normal numbers with this mean and standard deviation. @see https://docs.pytorch.org/docs/stable/generated/torch.normal.html */
 export function normal(mean: number, std: number, shape: Shape | number, options?: RandomOptions): Tensor {
-  return random('normal', shape, typeOf(options, defaultInfo()), options, 'normal', mean, std)
+  return random('normal', shape, typeOf('normal', options, defaultInfo(), RANDOM), options, 'normal', mean, std)
 }
 
 function integers(op: string, low: number, high: number, shape: Shape | number, dt: DTypeInfo, options: RandomOptions | undefined): Tensor {
   const t = blank(op, shape, dt)
   const { offset, numel } = t.layout
-  const generator = options?.generator ?? defaultGenerator
+  const generator = generatorOf(op, options)
   if (dt.category === 1) generator.integers(dataView(t).subarray(offset, offset + numel) as Int32Array, low, high)
   else {
     const drawn = new Int32Array(numel)
     generator.integers(drawn, low, high)
     dataView(t).set(dt.category === 0 ? drawn.map((v) => Number(v !== 0)) : drawn, offset)
   }
-  return finish(t, options, op)
+  return finish(t, options)
 }
 
 /**
@@ -359,14 +377,14 @@ export function randint(first: number, second: number | Shape, third?: Shape | R
   const short = typeof second !== 'number'
   const options = (short ? third : fourth) as RandomOptions | undefined
   const shape = (short ? second : third) as Shape
-  return integers('randint', short ? 0 : first, short ? first : second, shape, typeOf(options, dtypes.int32), options)
+  return integers('randint', short ? 0 : first, short ? first : second, shape, typeOf('randint', options, dtypes.int32, RANDOM), options)
 }
 
 /** The whole numbers below n in random order, int32 by default. @see https://docs.pytorch.org/docs/stable/generated/torch.randperm.html */
 export function randperm(n: number, options?: RandomOptions): Tensor {
-  const dt = typeOf(options, dtypes.int32)
+  const dt = typeOf('randperm', options, dtypes.int32, RANDOM)
   checkSize([n], dt, 'randperm')
-  const order = (options?.generator ?? defaultGenerator).permutation(n)
+  const order = generatorOf('randperm', options).permutation(n)
   return computed('randperm', n, dt, options, (i) => order[i]!)
 }
 
@@ -379,27 +397,27 @@ function likeShape(op: string, x: Tensor): Shape {
 
 /** Unwritten elements, shaped and typed like x. @see https://docs.pytorch.org/docs/stable/generated/torch.empty_like.html */
 export function emptyLike(x: Tensor, options?: TensorOptions): Tensor {
-  return finish(blank('emptyLike', likeShape('emptyLike', x), typeOf(options, x.dt)), options, 'emptyLike')
+  return finish(blank('emptyLike', likeShape('emptyLike', x), typeOf('emptyLike', options, x.dt)), options)
 }
 
 /** One value everywhere, shaped and typed like x. @see https://docs.pytorch.org/docs/stable/generated/torch.full_like.html */
 export function fullLike(x: Tensor, value: number | boolean, options?: TensorOptions): Tensor {
   const shape = likeShape('fullLike', x)
-  const dt = typeOf(options, x.dt)
+  const dt = typeOf('fullLike', options, x.dt)
   return filled('fullLike', shape, checkValue(value, dt, 'fullLike'), { ...options, dtype: dt.name })
 }
 
 /** Uniform numbers in [0, 1), shaped and typed like x. @see https://docs.pytorch.org/docs/stable/generated/torch.rand_like.html */
 export function randLike(x: Tensor, options?: RandomOptions): Tensor {
-  return random('randLike', likeShape('randLike', x), typeOf(options, x.dt), options, 'uniform', 0, 1)
+  return random('randLike', likeShape('randLike', x), typeOf('randLike', options, x.dt, RANDOM), options, 'uniform', 0, 1)
 }
 
 /** Standard normal numbers, shaped and typed like x. @see https://docs.pytorch.org/docs/stable/generated/torch.randn_like.html */
 export function randnLike(x: Tensor, options?: RandomOptions): Tensor {
-  return random('randnLike', likeShape('randnLike', x), typeOf(options, x.dt), options, 'normal', 0, 1)
+  return random('randnLike', likeShape('randnLike', x), typeOf('randnLike', options, x.dt, RANDOM), options, 'normal', 0, 1)
 }
 
 /** Whole numbers in [low, high), shaped and typed like x. @see https://docs.pytorch.org/docs/stable/generated/torch.randint_like.html */
 export function randintLike(x: Tensor, low: number, high: number, options?: RandomOptions): Tensor {
-  return integers('randintLike', low, high, likeShape('randintLike', x), typeOf(options, x.dt), options)
+  return integers('randintLike', low, high, likeShape('randintLike', x), typeOf('randintLike', options, x.dt, RANDOM), options)
 }

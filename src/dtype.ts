@@ -1,5 +1,6 @@
 /** Element types, their facts, and torch's rules for the type of a result. */
 import { DTypeError } from './errors.ts'
+import { describe } from './options.ts'
 
 /** An element type; the constants of the same names are exported too (`float64 === 'float64'`). */
 export type DType = 'float32' | 'float64' | 'int32' | 'uint8' | 'bool'
@@ -75,11 +76,15 @@ export function defaultInfo(): DTypeInfo {
   return defaultFloat
 }
 
-/** The facts of `dtype`, or a DTypeError that lists what exists. */
-export function dtypeInfo(dtype: DType): DTypeInfo {
-  const d = Object.hasOwn(dtypes, dtype) ? dtypes[dtype] : undefined
+/** The facts of `dtype`, or a DTypeError that lists what exists; `op` is who asks. */
+export function dtypeInfo(dtype: DType, op?: string): DTypeInfo {
+  const d = typeof dtype === 'string' && Object.hasOwn(dtypes, dtype) ? dtypes[dtype] : undefined
   if (d === undefined) {
-    throw new DTypeError(`unknown dtype ${JSON.stringify(dtype)}: expected one of ${Object.keys(dtypes).join(', ')}`)
+    const who = op === undefined ? '' : `${op}: `
+    throw new DTypeError(
+      `${who}unknown dtype ${describe(dtype)}: expected one of ${Object.keys(dtypes).join(', ')}`,
+      op === undefined ? {} : { op },
+    )
   }
   return d
 }

@@ -50,6 +50,8 @@ export function backend(): Backend {
 export class Kernel {
   readonly program: Program
   readonly out: DTypeInfo
+  /** Whose kernel this is, for errors: null when several operations share it. */
+  op: string | null | undefined = undefined
   private epoch = -1
   private flats: (FlatKernel | undefined)[] = []
   private readonly strideds = new Map<number, StridedKernel>()
@@ -145,7 +147,7 @@ export function run2(k: Kernel, a: ArrayLike, b: ArrayLike, s: Scalars, owner: O
 /** Any operands, broadcast together, into a fresh result. */
 export function run(k: Kernel, ins: readonly ArrayLike[], s: Scalars, owner: Owner | null): TensorCore {
   let shape = ins[0]!.layout.shape
-  for (let i = 1; i < ins.length; i++) shape = broadcast(shape, ins[i]!.layout.shape, 'broadcast')
+  for (let i = 1; i < ins.length; i++) shape = broadcast(shape, ins[i]!.layout.shape, k.op ?? 'broadcast')
   const out = empty(resultLayout(ins, shape), k.out, owner)
   runInto(k, [out], ins, s)
   return out

@@ -120,11 +120,14 @@ export class Layout {
       const own = i < lead ? 1 : this.shape[i - lead]!
       if (target[i] === -1 && i >= lead) shape[i] = own
       if (shape[i] === own && i >= lead) strides[i] = this.strides[i - lead]!
-      else if (own !== 1 || shape[i]! < 0 || lead < 0) {
-        throw new ShapeError(`expand: cannot expand ${show(this.shape)} to ${show(target)}: dimension ${i} has size ${own}`, {
-          op: 'expand',
-          shapes: [this.shape, target],
-        })
+      else if (own !== 1 || !Number.isInteger(shape[i]) || shape[i]! < 0 || lead < 0) {
+        throw new ShapeError(
+          `expand: cannot expand ${show(this.shape)} to ${show(target)}: dimension ${i} has size ${own} and would have ${shape[i]}; only size 1 expands, to whole numbers ≥ 0`,
+          {
+            op: 'expand',
+            shapes: [this.shape, target],
+          },
+        )
       }
     }
     if (lead < 0)

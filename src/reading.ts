@@ -3,12 +3,13 @@ import type { NdArray } from 'ndarray'
 import { modes } from './autograd/modes.ts'
 import { needs } from './autograd/record.ts'
 import { arrayType, type TypedArray } from './dtype.ts'
-import { ArgumentError, AutogradError, ShapeError, show, UnsupportedError } from './errors.ts'
+import { AutogradError, IndexError, ShapeError, show, UnsupportedError } from './errors.ts'
 import type { Tensor } from './fluent.ts'
 import { collector } from './memory/collector.ts'
 import { EXTERNAL } from './memory/storage.ts'
 import { View } from './ndarray.ts'
 import { formatTensor } from './print.ts'
+import { wrapDim } from './shape.ts'
 import { dataView, readAll, type TensorCore } from './tensor.ts'
 
 function plain(x: TensorCore, what: string): TensorCore {
@@ -112,8 +113,7 @@ export const reading: {
   toString,
   toJSON: (x) => ({ dtype: x.dtype, shape: x.shape, data: tolist(x) }),
   size: (x, dim) => {
-    const n = x.layout.shape.at(dim)
-    if (n === undefined) throw new ArgumentError(`size: no dim ${dim} in ${show(x.layout.shape)}`)
-    return n
+    if (x.layout.rank === 0) throw new IndexError('size: a 0-dim tensor has no dims', { op: 'size' })
+    return x.layout.shape[wrapDim(dim, x.layout.rank, 'size')]!
   },
 }

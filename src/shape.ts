@@ -1,5 +1,6 @@
 /** Shapes as plain number arrays: sizes, dimensions, broadcasting. No data, no strides. */
 import { ArgumentError, IndexError, ShapeError, show } from './errors.ts'
+import { describe } from './options.ts'
 
 export type Shape = readonly number[]
 
@@ -17,9 +18,16 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return true
 }
 
+/** A shape given as one array or as numbers. Errors: ArgumentError for anything else. */
+export function shapeArgument(first: unknown, rest: readonly number[], op: string): Shape {
+  if (typeof first === 'number') return [first, ...rest]
+  if (Array.isArray(first) && first.every((n) => typeof n === 'number')) return first as Shape
+  throw new ArgumentError(`${op}: expected sizes or dims as numbers or one array of them, such as [2, 3], got ${describe(first)}`, { op })
+}
+
 /** Refuses anything that isn't a list of whole, non-negative sizes. */
 export function checkShape(shape: Shape, op: string): void {
-  if (!Array.isArray(shape)) throw new ArgumentError(`${op}: expected a shape such as [2, 3], got ${String(shape)}`, { op })
+  if (!Array.isArray(shape)) throw new ArgumentError(`${op}: expected a shape such as [2, 3], got ${describe(shape)}`, { op })
   for (const size of shape) {
     if (!Number.isInteger(size) || size < 0) {
       throw new ShapeError(`${op}: sizes must be whole numbers ≥ 0, got ${show(shape)}`, { op, shapes: [shape] })
@@ -32,6 +40,7 @@ export function checkShape(shape: Shape, op: string): void {
 
 /** `dim` counted from the front; a 0-dim tensor accepts 0 and -1, as torch does. */
 export function wrapDim(dim: number, rank: number, op: string): number {
+  if (typeof dim !== 'number') throw new ArgumentError(`${op}: expected a dim such as 0 or -1, got ${describe(dim)}`, { op })
   const n = Math.max(rank, 1)
   if (!Number.isInteger(dim) || dim < -n || dim >= n) {
     throw new IndexError(`${op}: Dimension out of range (expected to be in range of [${-n}, ${n - 1}], but got ${dim})`, { op })
@@ -42,6 +51,9 @@ export function wrapDim(dim: number, rank: number, op: string): number {
 /** Every dim of `dims` from the front, sorted, without repeats; all of them when nothing is named. */
 export function wrapDims(dims: number | readonly number[] | undefined, rank: number, op: string): number[] {
   if (dims === undefined || (Array.isArray(dims) && dims.length === 0)) return Array.from({ length: rank }, (_, i) => i)
+  if (typeof dims !== 'number' && !Array.isArray(dims)) {
+    throw new ArgumentError(`${op}: expected a dim or a list of dims, such as 0 or [0, 1], got ${describe(dims)}`, { op })
+  }
   const list = (typeof dims === 'number' ? [dims] : [...dims]).map((d) => wrapDim(d, rank, op))
   list.sort((a, b) => a - b)
   for (let i = 1; i < list.length; i++) {

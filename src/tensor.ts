@@ -3,7 +3,7 @@
 import type { Wrapped } from './autograd/levels.ts'
 import type { LeafMeta, Node, VersionCounter, ViewMeta } from './autograd/node.ts'
 import { arrayType, type DType, type DTypeInfo, type TypedArray } from './dtype.ts'
-import { ArgumentError, DTypeError, ReleasedTensorError, show } from './errors.ts'
+import { ArgumentError, DTypeError, MemoryError, ReleasedTensorError, show } from './errors.ts'
 import type { Layout } from './layout.ts'
 import { linearMemory } from './memory/linear.ts'
 import { allocate, allocatePersistent } from './memory/scope.ts'
@@ -119,9 +119,23 @@ export function expectTensor(op: string, value: unknown, position: string): asse
   if (!(value instanceof TensorCore)) throw refuse(op, value, position)
 }
 
+/** What 32-bit addresses reach. */
+const ADDRESSABLE = 4 * 1024 ** 3
+
+/** The error for a tensor that no memory of 32-bit addresses can hold. */
+export function tooLarge(layout: Layout, dt: DTypeInfo, op?: string): MemoryError {
+  const { shape } = layout
+  const size = ((layout.numel * dt.bytes) / 1024 ** 3).toFixed(1)
+  return new MemoryError(
+    `${op === undefined ? '' : `${op}: `}out of memory: a tensor of shape ${show(shape)} and dtype ${dt.name} needs ${size} GiB, more than the 4 GiB that can be addressed; work in parts`,
+    { ...(op === undefined ? {} : { op }), shapes: [shape], dtypes: [dt.name] },
+  )
+}
+
 /** A fresh uninitialised tensor. `owner` is the backward pass that recycles it, if one does. May sweep. */
 export function empty(layout: Layout, dt: DTypeInfo, owner: Owner | null): TensorCore {
   const bytes = layout.numel * dt.bytes
+  if (bytes > ADDRESSABLE) throw tooLarge(layout, dt)
   return new TensorCore(owner === null ? allocate(bytes) : owner.alloc(bytes), layout, dt)
 }
 

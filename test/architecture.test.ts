@@ -10,7 +10,7 @@ import { describe, expect, test } from 'vitest'
 
 /** Layers from the ground up. A module imports values from its own layer and from lower ones only. */
 const LAYERS: readonly (readonly string[])[] = [
-  ['errors', 'warnings'],
+  ['errors', 'warnings', 'options'],
   ['dtype'],
   ['shape'],
   ['layout'],
@@ -49,6 +49,7 @@ const OUTER: readonly string[] = [
 const FACE: readonly string[] = [
   'errors',
   'warnings',
+  'options',
   'dtype',
   'shape',
   'random',

@@ -1,10 +1,11 @@
 /** `autograd.grad` and `autograd.backward`: passes over several outputs at once. */
 import { ArgumentError, GraphError, ShapeError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
+import { checkOptions, type Known } from '../options.ts'
 import { sameShape } from '../shape.ts'
 import { isTensor, type TensorCore } from '../tensor.ts'
 import { withLevel, wrap } from './levels.ts'
-import { asPlaces, type BackwardOptions, inputList } from './methods.ts'
+import { asPlaces, BACKWARD_OPTIONS, type BackwardOptions, inputList } from './methods.ts'
 import { modes } from './modes.ts'
 import { GradientEdge } from './node.ts'
 import { backpropagate, describeInput, differentiate, type Place } from './run.ts'
@@ -25,6 +26,15 @@ export interface GradOptions {
   readonly materializeGrads?: boolean
 }
 
+const GRAD_OPTIONS: Known<GradOptions> = {
+  gradOutputs: 'any',
+  retainGraph: 'boolean',
+  createGraph: 'boolean',
+  allowUnused: 'boolean',
+  isGradsBatched: 'boolean',
+  materializeGrads: 'boolean',
+}
+
 /** A tensor or a place in the graph, or several. */
 export type Places = Tensor | GradientEdge | readonly (Tensor | GradientEdge)[]
 
@@ -42,6 +52,7 @@ export function grad(
 ): (Tensor | null)[]
 export function grad(outputs: Places, inputs: Places, options?: GradOptions): Tensor[]
 export function grad(outputs: Places, inputs: Places, options: GradOptions = {}): (Tensor | null)[] {
+  checkOptions('grad', options, GRAD_OPTIONS)
   const outs = asPlaces(outputs)
   const ins = asPlaces(inputs)
   if (ins.length === 0) throw new ArgumentError('`inputs` argument to `grad()` cannot be empty: grad requires non-empty inputs.')
@@ -117,6 +128,7 @@ export function unbatch(t: TensorCore, depth: number, size: number): Tensor {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.backward.html
  */
 export function backward(tensors: Places, gradTensors?: Tensor | readonly (Tensor | null)[] | null, options: BackwardOptions = {}): void {
+  checkOptions('backward', options, BACKWARD_OPTIONS)
   const outs = asPlaces(tensors)
   const grads =
     gradTensors === undefined || gradTensors === null

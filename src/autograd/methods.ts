@@ -3,6 +3,7 @@ import { type DType, dtypeInfo } from '../dtype.ts'
 import { ArgumentError, AutogradError, DTypeError, GraphError, InPlaceError, ShapeError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { currentScope } from '../memory/scope.ts'
+import { checkOptions, type Known } from '../options.ts'
 import { sameShape } from '../shape.ts'
 import { expectTensor, isTensor, TensorCore } from '../tensor.ts'
 import { warnOnce } from '../warnings.ts'
@@ -23,6 +24,9 @@ export interface BackwardOptions {
   /** Accumulate only into these tensors (leaves or not). */
   readonly inputs?: Tensor | GradientEdge | readonly (Tensor | GradientEdge)[]
 }
+
+/** The options of `backward` for checks. */
+export const BACKWARD_OPTIONS: Known<BackwardOptions> = { retainGraph: 'boolean', createGraph: 'boolean', inputs: 'any' }
 
 /** `inputs` as a list; refuses an empty one. */
 export function inputList(inputs: BackwardOptions['inputs']): readonly Place[] | null {
@@ -50,6 +54,7 @@ export function backward(x: Tensor, gradient?: Tensor | BackwardOptions | null, 
   expectTensor('backward', x, 'argument 0')
   const g = isTensor(gradient) ? gradient : null
   const o = (isTensor(gradient) || gradient === undefined || gradient === null ? options : gradient) ?? {}
+  checkOptions('backward', o, BACKWARD_OPTIONS)
   if (modes.depth > 0 && x.wrap !== null) {
     throw new GraphError(
       'backward() called inside a func transform. This is not supported, please use func.grad or func.vjp instead or call backward() outside of transforms.',

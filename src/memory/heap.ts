@@ -49,6 +49,7 @@ export class Heap {
   /** The address of a block of at least `bytes` (16-byte aligned), or 0 when there is none. */
   alloc(bytes: number): number {
     const c = classOf(bytes)
+    if (!(c < CLASSES)) return 0
     const size = SIZES[c]!
     const own = this.free[c]!
     let ptr: number

@@ -3,6 +3,7 @@ import { ones } from '../creation.ts'
 import { ArgumentError, ShapeError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { dropout } from '../ops/dropout.ts'
+import { checkOptions } from '../options.ts'
 
 /** Options of `scaledDotProductAttention`. */
 export interface AttentionOptions {
@@ -22,6 +23,7 @@ export interface AttentionOptions {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.scaled_dot_product_attention.html
  */
 export function scaledDotProductAttention(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions = {}): Tensor {
+  checkOptions('scaledDotProductAttention', options, { attnMask: 'any', dropoutP: 'number', isCausal: 'boolean', scale: 'any' })
   const { attnMask = null, dropoutP = 0, isCausal = false } = options
   const weights = attentionWeights(query, key, attnMask, isCausal, options.scale)
   return (dropoutP === 0 ? weights : dropout(weights, { p: dropoutP })).matmul(value)

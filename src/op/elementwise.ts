@@ -193,6 +193,7 @@ export class ElementwiseOp {
     if (divides) refuseZero(this.name, this.record.divisor === 0 ? a : b, promoted)
     const result = this.resultOf(promoted)
     const k = this.kernelFor(result, this.computeOf(promoted, result), 0, a.dt, b.dt, null)
+    k.op = k.op === undefined || k.op === this.name ? this.name : null
     if (a.dt === b.dt && !divides) this.binaryKernels[a.dt.code] = k
     return k
   }

@@ -1,5 +1,7 @@
 /** Elementwise operations as functions: the kinds that families declare. */
+import { ArgumentError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
+import { describe } from '../options.ts'
 import { ElementwiseOp, type ElementwiseRecord, type TensorOrNumber } from './elementwise.ts'
 
 /** Operations as functions carry their record, for methods, in-place forms, `fuse` and tests. */
@@ -46,8 +48,15 @@ export function parametric<A extends unknown[]>(
   scalars: (...args: A) => readonly number[],
 ): Parametric<A> {
   const op = new ElementwiseOp(name, 1, record)
-  return Object.assign((x: Tensor, ...args: A): Tensor => op.call1(x, scalars(...args)) as Tensor, {
+  const checked = (args: A): readonly number[] => {
+    const s = scalars(...args)
+    for (const v of s) {
+      if (typeof v !== 'number') throw new ArgumentError(`${name}: expected a number for each parameter, got ${describe(v)}`, { op: name })
+    }
+    return s
+  }
+  return Object.assign((x: Tensor, ...args: A): Tensor => op.call1(x, checked(args)) as Tensor, {
     op,
-    inPlace: (x: Tensor, ...args: A): Tensor => op.inPlace(x, [], scalars(...args)) as Tensor,
+    inPlace: (x: Tensor, ...args: A): Tensor => op.inPlace(x, [], checked(args)) as Tensor,
   })
 }

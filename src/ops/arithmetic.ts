@@ -5,6 +5,7 @@ import type { Tensor } from '../fluent.ts'
 import { ElementwiseOp, type TensorOrNumber } from '../op/elementwise.ts'
 import { type Binary, binary, type HasOp, type Ternary, ternary, type Unary, unary } from '../op/kinds.ts'
 import { noKernel, type Refusal } from '../op/operands.ts'
+import { checkOptions } from '../options.ts'
 import { isTensor } from '../tensor.ts'
 import { difference, floorQuotient, lift, quotient, zero } from './rules.ts'
 
@@ -56,9 +57,11 @@ const subScaled = /* @__PURE__ */ new ElementwiseOp('sub', 2, {
  */
 export const sub: WithOptions<{ alpha?: number }> = /* @__PURE__ */ scaled(subOp, subScaled)
 
-function checkAlpha(op: string, a: Tensor, b: TensorOrNumber, alpha: number): void {
+function alphaOf(op: string, a: Tensor, b: TensorOrNumber, options: { alpha?: number }): number {
+  checkOptions(op, options, { alpha: 'number' })
+  const { alpha = 1 } = options
   const integral = (x: TensorOrNumber): boolean => (isTensor(x) ? x.dt.category !== 2 : Number.isInteger(Number(x)))
-  if (Number.isInteger(alpha) || !integral(a) || !integral(b)) return
+  if (Number.isInteger(alpha) || !integral(a) || !integral(b)) return alpha
   throw new ArgumentError(
     `For integral input tensors, argument alpha must not be a floating point number. (${op} with alpha ${alpha}); convert them first, e.g. x.to('float32')`,
     { op },
@@ -68,14 +71,12 @@ function checkAlpha(op: string, a: Tensor, b: TensorOrNumber, alpha: number): vo
 // @__NO_SIDE_EFFECTS__
 function scaled(plain: ElementwiseOp, withAlpha: ElementwiseOp): WithOptions<{ alpha?: number }> {
   const call = (a: Tensor, b: TensorOrNumber, options?: { alpha?: number }): Tensor => {
-    if (options === undefined || options.alpha === undefined || options.alpha === 1) return plain.call2(a, b, null) as Tensor
-    checkAlpha(plain.name, a, b, options.alpha)
-    return withAlpha.call2(a, b, [options.alpha]) as Tensor
+    const alpha = options === undefined ? 1 : alphaOf(plain.name, a, b, options)
+    return (alpha === 1 ? plain.call2(a, b, null) : withAlpha.call2(a, b, [alpha])) as Tensor
   }
   const inPlace = (a: Tensor, b: TensorOrNumber, options?: { alpha?: number }): Tensor => {
-    if (options === undefined || options.alpha === undefined || options.alpha === 1) return plain.inPlace(a, [b], null) as Tensor
-    checkAlpha(`${plain.name}_`, a, b, options.alpha)
-    return withAlpha.inPlace(a, [b], [options.alpha]) as Tensor
+    const alpha = options === undefined ? 1 : alphaOf(`${plain.name}_`, a, b, options)
+    return (alpha === 1 ? plain.inPlace(a, [b], null) : withAlpha.inPlace(a, [b], [alpha])) as Tensor
   }
   return Object.assign(call, { op: plain, inPlace })
 }
@@ -112,7 +113,10 @@ const divTrunc = /* @__PURE__ */ new ElementwiseOp('div', 2, {
   vjp: [zero, zero],
 })
 
-const divisionBy = (mode: 'floor' | 'trunc' | undefined): ElementwiseOp => {
+const divisionBy = (options: { roundingMode?: 'floor' | 'trunc' } | undefined): ElementwiseOp => {
+  if (options === undefined) return divOp
+  checkOptions('div', options, { roundingMode: 'any' })
+  const mode = options.roundingMode
   if (mode === undefined || mode === null) return divOp
   if (mode === 'floor') return divFloor
   if (mode === 'trunc') return divTrunc
@@ -124,12 +128,11 @@ const divisionBy = (mode: 'floor' | 'trunc' | undefined): ElementwiseOp => {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.div.html
  */
 export const div: WithOptions<{ roundingMode?: 'floor' | 'trunc' }> = /* @__PURE__ */ Object.assign(
-  (a: Tensor, b: TensorOrNumber, options?: { roundingMode?: 'floor' | 'trunc' }): Tensor =>
-    divisionBy(options?.roundingMode).call2(a, b, null) as Tensor,
+  (a: Tensor, b: TensorOrNumber, options?: { roundingMode?: 'floor' | 'trunc' }): Tensor => divisionBy(options).call2(a, b, null) as Tensor,
   {
     op: divOp,
     inPlace: (a: Tensor, b: TensorOrNumber, options?: { roundingMode?: 'floor' | 'trunc' }): Tensor =>
-      divisionBy(options?.roundingMode).inPlace(a, [b], null) as Tensor,
+      divisionBy(options).inPlace(a, [b], null) as Tensor,
   },
 )
 
@@ -204,14 +207,20 @@ const addcmulOp = /* @__PURE__ */ new ElementwiseOp('addcmul', 3, {
 })
 type Fused = ((x: Tensor, a: Tensor, b: Tensor, options?: { value?: number }) => Tensor) &
   HasOp & { readonly inPlace: (x: Tensor, a: Tensor, b: Tensor, options?: { value?: number }) => Tensor }
+function factorOf(op: string, options: { value?: number } | undefined): number {
+  if (options === undefined) return 1
+  checkOptions(op, options, { value: 'number' })
+  return options.value ?? 1
+}
+
 // @__NO_SIDE_EFFECTS__
 function fused(op: ElementwiseOp): Fused {
   return Object.assign(
-    (x: Tensor, a: Tensor, b: Tensor, options?: { value?: number }): Tensor => op.call3(x, a, b, [options?.value ?? 1]) as Tensor,
+    (x: Tensor, a: Tensor, b: Tensor, options?: { value?: number }): Tensor => op.call3(x, a, b, [factorOf(op.name, options)]) as Tensor,
     {
       op,
       inPlace: (x: Tensor, a: Tensor, b: Tensor, options?: { value?: number }): Tensor =>
-        op.inPlace(x, [a, b], [options?.value ?? 1]) as Tensor,
+        op.inPlace(x, [a, b], [factorOf(op.name, options)]) as Tensor,
     },
   )
 }

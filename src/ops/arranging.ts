@@ -4,7 +4,8 @@ import { cloneContiguous, contiguous, copyInto, fillWith, full } from '../execut
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import { type GeneralOp, general, inFront, vjp } from '../op/general.ts'
-import { numel, wrapDim, wrapDims } from '../shape.ts'
+import { checkOptions } from '../options.ts'
+import { numel, shapeArgument, wrapDim, wrapDims } from '../shape.ts'
 import { checkValue, dataView, empty, expectTensor } from '../tensor.ts'
 import { stridedBackward } from './geometry.ts'
 import { type EdgeMode, padEdges } from './padding.ts'
@@ -33,7 +34,7 @@ const flipOp: GeneralOp<{ dims: number[] }> = /* @__PURE__ */ general('flip', {
 /** The order of elements reversed along dims. @see https://docs.pytorch.org/docs/stable/generated/torch.flip.html */
 export function flip(x: Tensor, dims: number | readonly number[]): Tensor {
   expectTensor('flip', x, 'argument 0')
-  const list = typeof dims === 'number' ? [dims] : dims
+  const list = shapeArgument(dims, [], 'flip')
   return flipOp.one([x], { dims: list.length === 0 ? [] : wrapDims(list, x.layout.rank, 'flip') })
 }
 
@@ -93,8 +94,8 @@ const rollOp: GeneralOp<Roll> = /* @__PURE__ */ general('roll', {
  */
 export function roll(x: Tensor, shifts: number | readonly number[], dims?: number | readonly number[]): Tensor {
   expectTensor('roll', x, 'argument 0')
-  const by = typeof shifts === 'number' ? [shifts] : shifts
-  const along = dims === undefined ? [] : typeof dims === 'number' ? [dims] : dims
+  const by = shapeArgument(shifts, [], 'roll')
+  const along = dims === undefined ? [] : shapeArgument(dims, [], 'roll')
   if (by.some((s) => !Number.isInteger(s))) throw new ArgumentError(`roll: shifts must be whole numbers, got ${show(by)}`, { op: 'roll' })
   if (along.length === 0 && by.length === 1) return rollOp.one([x], { shifts: by, dims: [] })
   if (by.length !== along.length || by.length === 0) {
@@ -172,7 +173,7 @@ function repeated(op: string, x: Tensor, times: readonly number[]): Tensor {
  */
 export function repeat(x: Tensor, sizes: readonly number[] | number, ...rest: number[]): Tensor {
   expectTensor('repeat', x, 'argument 0')
-  const times = typeof sizes === 'number' ? [sizes, ...rest] : sizes
+  const times = shapeArgument(sizes, rest, 'repeat')
   if (times.length < x.layout.rank) {
     throw new ShapeError(
       `repeat: Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor: ${show(times)} for ${show(x.shape)}`,
@@ -188,7 +189,7 @@ export function repeat(x: Tensor, sizes: readonly number[] | number, ...rest: nu
  */
 export function tile(x: Tensor, sizes: readonly number[] | number, ...rest: number[]): Tensor {
   expectTensor('tile', x, 'argument 0')
-  const times = typeof sizes === 'number' ? [sizes, ...rest] : sizes
+  const times = shapeArgument(sizes, rest, 'tile')
   return repeated('tile', x, [...new Array<number>(Math.max(0, x.layout.rank - times.length)).fill(1), ...times])
 }
 
@@ -234,6 +235,7 @@ function triangle(op: 'tril' | 'triu', x: Tensor, options: number | DiagonalOpti
 }
 
 function diagonalOf(op: string, options: number | DiagonalOptions): number {
+  if (typeof options !== 'number') checkOptions(op, options, { diagonal: 'number' })
   const diagonal = typeof options === 'number' ? options : (options.diagonal ?? 0)
   if (!Number.isInteger(diagonal)) throw new ArgumentError(`${op}: the diagonal must be a whole number, got ${diagonal}`, { op })
   return diagonal
@@ -368,6 +370,9 @@ export interface PadOptions {
  */
 export function pad(x: Tensor, padding: readonly number[], options: PadOptions = {}): Tensor {
   expectTensor('pad', x, 'argument 0')
+  if (!Array.isArray(padding))
+    throw new ArgumentError(`pad: expected [before, after, …] numbers for the padding, got ${String(padding)}`, { op: 'pad' })
+  checkOptions('pad', options, { mode: 'any', value: 'number' })
   const { mode = 'constant', value = 0 } = options
   if (mode === 'reflect' || mode === 'replicate' || mode === 'circular') return padEdges(x, padding, mode)
   if (mode !== 'constant') throw new ArgumentError(`pad: Unrecognised padding mode ${String(mode)}`, { op: 'pad' })

@@ -4,6 +4,7 @@ import { ArgumentError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { ElementwiseOp, type ElementwiseRecord, type TensorOrNumber } from '../op/elementwise.ts'
 import { type Binary, binary, type HasOp } from '../op/kinds.ts'
+import { checkOptions } from '../options.ts'
 import { isTensor } from '../tensor.ts'
 import { lift } from './rules.ts'
 
@@ -74,7 +75,10 @@ function bounded(
   min: Bounds | number | Tensor | null | undefined,
   max: number | Tensor | null | undefined,
 ): [ElementwiseOp, TensorOrNumber[]] {
-  if (min !== null && typeof min === 'object' && !isTensor(min)) return bounded(min.min ?? null, min.max)
+  if (min !== null && typeof min === 'object' && !isTensor(min)) {
+    checkOptions('clamp', min, { min: 'any', max: 'any' })
+    return bounded(min.min ?? null, min.max)
+  }
   const low = min as number | Tensor | null | undefined
   if (low === null || low === undefined) {
     if (max === null || max === undefined) {

@@ -2,6 +2,7 @@
 import { dtypes } from '../dtype.ts'
 import { ArgumentError, DTypeError, ShapeError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
+import { checkOptions, type Known } from '../options.ts'
 import { expectTensor, isTensor } from '../tensor.ts'
 import { type Convolution, convolution, imageOf } from './convolve.ts'
 import { type Pair, type PairOption, pair, windowCount } from './window.ts'
@@ -32,9 +33,26 @@ export interface ConvolutionTransposeOptions {
   readonly groups?: number
 }
 
+const CONVOLUTION: Known<ConvolutionOptions> = { bias: 'any', stride: 'any', padding: 'any', dilation: 'any', groups: 'number' }
+const TRANSPOSED: Known<ConvolutionTransposeOptions> = {
+  bias: 'any',
+  stride: 'any',
+  padding: 'any',
+  outputPadding: 'any',
+  dilation: 'any',
+  groups: 'number',
+}
+
 /** A bias may stand alone where the options do. */
-function optionsOf<O extends { readonly bias?: Tensor | null }>(given: Tensor | null | O | undefined, options: O | undefined): O {
+function optionsOf<O extends { readonly bias?: Tensor | null }>(
+  op: string,
+  given: Tensor | null | O | undefined,
+  options: O | undefined,
+  known: Known<O>,
+): O {
+  checkOptions(op, options, known)
   if (given === null || given === undefined || isTensor(given)) return { ...(options ?? ({} as O)), ...(given ? { bias: given } : {}) }
+  checkOptions(op, given, known)
   return given as O
 }
 
@@ -150,7 +168,7 @@ function convolve(op: string, x: Tensor, weight: Tensor, options: ConvolutionOpt
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv2d.html
  */
 export function conv2d(x: Tensor, weight: Tensor, bias?: Tensor | null | ConvolutionOptions, options?: ConvolutionOptions): Tensor {
-  return convolve('conv2d', x, weight, optionsOf(bias, options), 2)
+  return convolve('conv2d', x, weight, optionsOf('conv2d', bias, options, CONVOLUTION), 2)
 }
 
 /**
@@ -159,7 +177,7 @@ export function conv2d(x: Tensor, weight: Tensor, bias?: Tensor | null | Convolu
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv1d.html
  */
 export function conv1d(x: Tensor, weight: Tensor, bias?: Tensor | null | ConvolutionOptions, options?: ConvolutionOptions): Tensor {
-  return convolve('conv1d', x, weight, optionsOf(bias, options), 1)
+  return convolve('conv1d', x, weight, optionsOf('conv1d', bias, options, CONVOLUTION), 1)
 }
 
 function convolveTransposed(op: string, x: Tensor, weight: Tensor, options: ConvolutionTransposeOptions, spatial: 1 | 2): Tensor {
@@ -212,7 +230,7 @@ export function convTranspose2d(
   bias?: Tensor | null | ConvolutionTransposeOptions,
   options?: ConvolutionTransposeOptions,
 ): Tensor {
-  return convolveTransposed('convTranspose2d', x, weight, optionsOf(bias, options), 2)
+  return convolveTransposed('convTranspose2d', x, weight, optionsOf('convTranspose2d', bias, options, TRANSPOSED), 2)
 }
 
 /**
@@ -226,5 +244,5 @@ export function convTranspose1d(
   bias?: Tensor | null | ConvolutionTransposeOptions,
   options?: ConvolutionTransposeOptions,
 ): Tensor {
-  return convolveTransposed('convTranspose1d', x, weight, optionsOf(bias, options), 1)
+  return convolveTransposed('convTranspose1d', x, weight, optionsOf('convTranspose1d', bias, options, TRANSPOSED), 1)
 }

@@ -4,7 +4,7 @@ import { ShapeError, show } from '../errors.ts'
 import { cast, cloneContiguous, copyInto, copyKernel, fillWith, full, run1, sumTo } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { type GeneralOp, general, vjp } from '../op/general.ts'
-import { expandable, type Shape, sameShape } from '../shape.ts'
+import { expandable, type Shape, sameShape, shapeArgument } from '../shape.ts'
 import { checkValue, expectTensor, isTensor, TensorCore } from '../tensor.ts'
 import { overwrite } from './overwrite.ts'
 
@@ -49,7 +49,7 @@ const toOp: GeneralOp<{ dtype: DType }> = /* @__PURE__ */ general('to', {
 /** x in another dtype; itself if it already has it. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.to.html */
 export function to(x: Tensor, dtype: DType): Tensor {
   expectTensor('to', x, 'argument 0')
-  return x.dt === dtypeInfo(dtype) ? x : toOp.one([x], { dtype })
+  return x.dt === dtypeInfo(dtype, 'to') ? x : toOp.one([x], { dtype })
 }
 
 const sumToOp: GeneralOp<{ shape: Shape }> = /* @__PURE__ */ general('sumToSize', {
@@ -71,7 +71,7 @@ const sumToOp: GeneralOp<{ shape: Shape }> = /* @__PURE__ */ general('sumToSize'
 /** The opposite of expand: sums to `shape`. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.sum_to_size.html */
 export function sumToSize(x: Tensor, shape: Shape): Tensor {
   expectTensor('sumToSize', x, 'argument 0')
-  if (sameShape(x.layout.shape, shape)) return x
+  if (sameShape(x.layout.shape, shapeArgument(shape, [], 'sumToSize'))) return x
   if (!expandable(shape, x.layout.shape))
     throw new ShapeError(`sumToSize: size ${show(shape)} is not expandable to size ${show(x.layout.shape)}`, {
       op: 'sumToSize',

@@ -1,6 +1,7 @@
 /** The dims that reductions take: how they are given, wrapped, undone and batched. */
 import type { Tensor } from '../fluent.ts'
 import type { Batched } from '../op/general.ts'
+import { checkOptions, type Known } from '../options.ts'
 import { reducedShape, type Shape, wrapDims } from '../shape.ts'
 
 /** Which dims a reduction takes away: one, several, or (absent) all. */
@@ -19,14 +20,24 @@ export interface Reduced {
   readonly all: boolean
 }
 
-/** The meaning of a reduction's last argument(s). */
-export function reduced(x: Tensor, argument: DimArgument | undefined, op: string, options?: DimOptions): Reduced {
+/** What most reductions take. */
+export const DIM_OPTIONS: Known<DimOptions> = { dim: 'any', keepdim: 'boolean' }
+
+/** The meaning of a reduction's last argument(s); `known` names the options it has. */
+export function reduced(
+  x: Tensor,
+  argument: DimArgument | undefined,
+  op: string,
+  options?: DimOptions,
+  known: Known<DimOptions> = DIM_OPTIONS,
+): Reduced {
   const o: DimOptions =
     argument === undefined
       ? (options ?? {})
       : typeof argument === 'number' || Array.isArray(argument)
         ? { ...options, dim: argument as number }
         : (argument as DimOptions)
+  if (argument !== undefined || options !== undefined) checkOptions(op, o, known)
   return { dims: wrapDims(o.dim, x.layout.rank, op), keepdim: o.keepdim ?? false, all: o.dim === undefined }
 }
 

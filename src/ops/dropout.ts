@@ -2,6 +2,7 @@
 import { ArgumentError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
+import { checkOptions } from '../options.ts'
 import { defaultGenerator, type Generator } from '../random.ts'
 import { empty, expectTensor } from '../tensor.ts'
 import { draw } from './drawing.ts'
@@ -15,6 +16,7 @@ export function dropout(
   options: { readonly p?: number; readonly training?: boolean; readonly generator?: Generator } = {},
 ): Tensor {
   expectTensor('dropout', x, 'argument 0')
+  checkOptions('dropout', options, { p: 'number', training: 'boolean', generator: 'any' })
   const { p = 0.5, training = true, generator = defaultGenerator } = options
   if (!(p >= 0 && p <= 1)) throw new ArgumentError(`dropout probability has to be between 0 and 1, but got ${p}`, { op: 'dropout' })
   if (!training || p === 0) return x

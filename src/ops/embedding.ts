@@ -4,6 +4,7 @@ import { backend, contiguous, full } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import { type GeneralOp, general, inFront, vjp } from '../op/general.ts'
+import { checkOptions } from '../options.ts'
 import { address, dataView, empty, expectTensor } from '../tensor.ts'
 import { positions } from './positions.ts'
 
@@ -81,6 +82,7 @@ export function embedding(weight: Tensor, index: Tensor, options: EmbeddingOptio
     )
   }
   const rows = weight.shape[0]!
+  checkOptions('embedding', options, { paddingIdx: 'any' })
   let padding = options.paddingIdx ?? -1
   if (options.paddingIdx !== undefined && options.paddingIdx !== null) {
     if (!Number.isInteger(padding))

@@ -5,11 +5,12 @@ import { backend, contiguous, reduce } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import { type GeneralOp, general, OUT, vjp } from '../op/general.ts'
+import { checkOptions } from '../options.ts'
 import { numel, reducedShape, wrapDim } from '../shape.ts'
 import { address, empty, expectTensor, isTensor, TensorCore } from '../tensor.ts'
 import { maximum, minimum } from './bounds.ts'
 import { type Chosen, placeBack, shareTies, type ValuesAndIndices } from './chosen.ts'
-import { type DimArgument, type DimOptions, type Reduced, reduced, reducedBatch, unreduce } from './dims.ts'
+import { DIM_OPTIONS, type DimArgument, type DimOptions, type Reduced, reduced, reducedBatch, unreduce } from './dims.ts'
 
 function refuseEmpty(x: Tensor, dims: readonly number[], op: string): void {
   if (x.layout.numel === 0 && (dims.length === 0 || dims.some((d) => x.layout.shape[d] === 0))) {
@@ -98,6 +99,7 @@ function along(
   expectTensor(kind, x, 'argument 0')
   if (isTensor(other)) return (kind === 'max' ? maximum : minimum)(x, other)
   const o: DimOptions = typeof other === 'number' ? { ...options, dim: other } : ((other as DimOptions | undefined) ?? options ?? {})
+  checkOptions(kind, o, DIM_OPTIONS)
   if (o.dim === undefined) {
     const p = reduced(x, undefined, kind)
     refuseEmpty(x, p.dims, kind)
@@ -166,6 +168,7 @@ const whereOp: GeneralOp<Where> = /* @__PURE__ */ general('argExtremum', {
 function position(kind: 'argmax' | 'argmin', x: Tensor, dim: number | DimOptions | undefined, options: DimOptions | undefined): Tensor {
   expectTensor(kind, x, 'argument 0')
   const o: DimOptions = typeof dim === 'number' ? { ...options, dim } : (dim ?? options ?? {})
+  checkOptions(kind, o, DIM_OPTIONS)
   const d = o.dim === undefined ? null : wrapDim(o.dim as number, x.layout.rank, kind)
   refuseEmpty(x, d === null ? x.shape.map((_, i) => i) : [d], kind)
   return whereOp.one([x], { dim: d, keepdim: o.keepdim ?? false, kind })

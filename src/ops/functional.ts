@@ -5,6 +5,7 @@ import type { Tensor } from '../fluent.ts'
 import { ElementwiseOp } from '../op/elementwise.ts'
 import { type Parametric, parametric, type Unary, unary } from '../op/kinds.ts'
 import { noKernel } from '../op/operands.ts'
+import { checkOptions } from '../options.ts'
 
 const INV_SQRT2 = Math.SQRT1_2
 const INV_SQRT_2PI = 1 / Math.sqrt(2 * Math.PI)
@@ -48,6 +49,7 @@ const geluTanh = /* @__PURE__ */ new ElementwiseOp('gelu', 1, {
 
 /** x · Φ(x); `approximate: 'tanh'` takes the tanh formula. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.gelu.html */
 export function gelu(x: Tensor, options: { readonly approximate?: 'none' | 'tanh' } = {}): Tensor {
+  checkOptions('gelu', options, { approximate: 'any' })
   const how = options.approximate ?? 'none'
   if (how !== 'none' && how !== 'tanh')
     throw new ArgumentError("gelu: approximate argument must be either 'none' or 'tanh'", { op: 'gelu' })
@@ -70,7 +72,10 @@ export const softplus: Parametric<[options?: { readonly beta?: number; readonly 
     value: (x, beta, limit) => x!.where(x!.mul(beta!).gt(limit!), x!.mul(beta!).exp().log1p().div(beta!)),
     vjp: [(g, { a, s }) => g.where(a.mul(s[0]!).gt(s[1]!), g.mul(a.mul(s[0]!).sigmoid()))],
   },
-  (o) => [o?.beta ?? 1, o?.threshold ?? 20],
+  (o) => {
+    checkOptions('softplus', o, { beta: 'number', threshold: 'number' })
+    return [o?.beta ?? 1, o?.threshold ?? 20]
+  },
 )
 
 /** x above 0, slope·x below. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.leaky_relu.html */
@@ -106,7 +111,10 @@ export const hardtanh: Parametric<[options?: { readonly minVal?: number; readonl
     value: (x, low, high) => x!.maximum(low!).minimum(high!),
     vjp: [(g, { a, s }) => g.where(a.le(s[0]!).logicalOr(a.ge(s[1]!)).logicalNot(), 0)],
   },
-  (o) => [o?.minVal ?? -1, o?.maxVal ?? 1],
+  (o) => {
+    checkOptions('hardtanh', o, { minVal: 'number', maxVal: 'number' })
+    return [o?.minVal ?? -1, o?.maxVal ?? 1]
+  },
 )
 
 /** ln σ(x). @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.logsigmoid.html */

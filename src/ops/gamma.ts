@@ -98,7 +98,7 @@ export function polygamma(x: number, n: number): number {
   }
   if (x < 0 || Number.isNaN(x)) return Number.NaN
   let factorial = 1
-  for (let k = 2; k <= n; k++) factorial *= k
+  for (let k = 2; k <= n && factorial !== Number.POSITIVE_INFINITY; k++) factorial *= k
   if (x === 0) return n % 2 === 1 ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY
   return (n % 2 === 1 ? 1 : -1) * factorial * hurwitz(n + 1, x)
 }

@@ -13,6 +13,10 @@ import { around, checkPositions, positions } from './positions.ts'
 interface Along {
   readonly dim: number
 }
+interface Gather extends Along {
+  /** Who asks, for errors. Default: gather. */
+  readonly op?: string
+}
 interface Into extends Along {
   /** The shape that is scattered into. */
   readonly shape: Shape
@@ -39,10 +43,10 @@ function batchedAlong<P extends Along>(b: Batched<P>, op: GeneralOp<P>, p: P): T
   return x.some((t) => t.layout.rank < 2) ? undefined : op.one(x, { ...p, dim: b.p.dim + 1 })
 }
 
-const gatherOp: GeneralOp<Along> = /* @__PURE__ */ general('gather', {
+const gatherOp: GeneralOp<Gather> = /* @__PURE__ */ general('gather', {
   node: 'GatherBackward0',
-  forward: ([x, index], { dim }, owner) => {
-    const at = positions('gather', index!, dim, x!.layout.shape[dim] ?? 1, owner)
+  forward: ([x, index], { dim, op = 'gather' }, owner) => {
+    const at = positions(op, index!, dim, x!.layout.shape[dim] ?? 1, owner)
     const source = contiguous(cut(x!, at.layout.shape, dim), owner)
     const out = empty(Layout.of(at.layout.shape), x!.dt, owner)
     if (out.layout.numel === 0) return out
@@ -258,7 +262,8 @@ export function takeAlongDim(x: Tensor, index: Tensor, dim?: number): Tensor {
   expectTensor('takeAlongDim', x, 'argument 0')
   expectTensor('takeAlongDim', index, 'the index')
   checkPositions('takeAlongDim', index)
-  if (dim === undefined) return gather(x.reshape([-1]), 0, fromFront(index.reshape([-1]), x.layout.numel))
+  const at = (t: Tensor, d: number, i: Tensor): Tensor => gatherOp.one([t, i], { dim: d, op: 'takeAlongDim' })
+  if (dim === undefined) return at(x.reshape([-1]), 0, fromFront(index.reshape([-1]), x.layout.numel))
   if (index.layout.rank !== x.layout.rank) {
     throw new ShapeError(
       `takeAlongDim: input and indices should have the same number of dimensions, but got ${x.layout.rank} dimensions for input, and ${index.layout.rank} dimensions for indices`,
@@ -266,9 +271,9 @@ export function takeAlongDim(x: Tensor, index: Tensor, dim?: number): Tensor {
     )
   }
   const d = wrapDim(dim, x.layout.rank, 'takeAlongDim')
-  if (x.layout.rank === 0) return gather(x, 0, fromFront(index, 1))
+  if (x.layout.rank === 0) return at(x, 0, fromFront(index, 1))
   const shape = broadcast(x.shape.with(d, 1), index.shape.with(d, 1), 'takeAlongDim')
-  return gather(x.expand(shape.with(d, x.shape[d]!)), d, fromFront(index, x.shape[d]!).expand(shape.with(d, index.shape[d]!)))
+  return at(x.expand(shape.with(d, x.shape[d]!)), d, fromFront(index, x.shape[d]!).expand(shape.with(d, index.shape[d]!)))
 }
 
 /** Positions counted from the end, counted from the front. */

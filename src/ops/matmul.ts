@@ -2,6 +2,7 @@
 import { dtypes, promote } from '../dtype.ts'
 import { ArgumentError, DTypeError, ShapeError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
+import { checkOptions } from '../options.ts'
 import { broadcast, expandable, numel } from '../shape.ts'
 import { expectTensor } from '../tensor.ts'
 import { affine, form, inner, matrices, matrixVector, rowsTimes, unsafeView } from './product.ts'
@@ -231,6 +232,7 @@ export function addmm(x: Tensor, a: Tensor, b: Tensor, options: AddmmOptions = {
   expectTensor('addmm', x, 'argument 0')
   expectTensor('addmm', a, 'argument 1')
   expectTensor('addmm', b, 'argument 2')
+  checkOptions('addmm', options, { beta: 'number', alpha: 'number' })
   const { beta = 1, alpha = 1 } = options
   if (a.layout.rank !== 2 || b.layout.rank !== 2) {
     const [name, t] = a.layout.rank === 2 ? ['mat2', b] : ['mat1', a]

@@ -1,9 +1,12 @@
 /** Norms of vectors along dims. */
-import { DTypeError, ShapeError } from '../errors.ts'
+import { ArgumentError, DTypeError, ShapeError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
+import { describe, type Known } from '../options.ts'
 import { expectTensor } from '../tensor.ts'
 import { type DimArgument, type DimOptions, reduced } from './dims.ts'
 import { normOp } from './vectorNorm.ts'
+
+const NORM_OPTIONS: Known<NormOptions> = { p: 'any', dim: 'any', keepdim: 'boolean' }
 
 /** Options of `norm`. */
 export interface NormOptions extends DimOptions {
@@ -20,7 +23,7 @@ export interface NormOptions extends DimOptions {
  */
 export function norm(x: Tensor, p?: number | NormOptions, dim?: DimArgument, options?: DimOptions): Tensor {
   expectTensor('norm', x, 'argument 0')
-  const o: NormOptions = typeof p === 'object' ? p : p === undefined ? {} : { p }
+  const o: NormOptions = typeof p === 'object' && p !== null ? p : p === undefined ? {} : { p }
   if (!x.dt.floating) {
     throw new DTypeError(
       `linalg.vector_norm: Expected a floating point tensor as input. Got ${x.dtype} (norm); convert it first, e.g. x.to('float32')`,
@@ -28,7 +31,8 @@ export function norm(x: Tensor, p?: number | NormOptions, dim?: DimArgument, opt
     )
   }
   const order = o.p ?? 2
-  const over = reduced(x, dim ?? o, 'norm', options)
+  if (typeof order !== 'number') throw new ArgumentError(`norm: p must be a number, got ${describe(order)}`, { op: 'norm' })
+  const over = reduced(x, dim ?? o, 'norm', options, NORM_OPTIONS)
   if ((order < 0 || order === Number.POSITIVE_INFINITY) && over.dims.some((d) => x.layout.shape[d] === 0)) {
     throw new ShapeError(
       `linalg.vector_norm cannot compute the ${order} norm on an empty tensor because the operation does not have an identity (norm of shape [${x.shape.join(', ')}])`,

@@ -8,6 +8,7 @@ import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import type { Owner } from '../memory/storage.ts'
 import { type GeneralOp, general, inFront, OUT, vjp } from '../op/general.ts'
+import { checkOptions, type Known } from '../options.ts'
 import { numel, type Shape } from '../shape.ts'
 import { type ArrayLike, address, empty, expectTensor, TensorCore, writeAll } from '../tensor.ts'
 import { eachPlace, type Pair, type PairOption, pair, type Windows, windowCount } from './window.ts'
@@ -40,9 +41,25 @@ export interface MaxPooled {
   readonly indices: Tensor
 }
 
+const LARGEST: Known<MaxPoolOptions> = { stride: 'any', padding: 'any', dilation: 'any', ceilMode: 'boolean' }
+const AVERAGE: Known<AvgPoolOptions> = {
+  stride: 'any',
+  padding: 'any',
+  ceilMode: 'boolean',
+  countIncludePad: 'boolean',
+}
+
 /** Checks and sizes of a pooling of `dims` spatial dims; x has one dim more, or two with the batch. */
-function pooling(op: string, x: Tensor, size: PairOption, options: MaxPoolOptions, dims: 1 | 2): Windows {
+function pooling(
+  op: string,
+  x: Tensor,
+  size: PairOption,
+  options: MaxPoolOptions,
+  dims: 1 | 2,
+  known: Known<MaxPoolOptions> | Known<AvgPoolOptions>,
+): Windows {
   expectTensor(op, x, 'argument 0')
+  checkOptions<object>(op, options, known)
   const { rank, shape } = x.layout
   if (rank !== dims + 1 && rank !== dims + 2)
     throw new ShapeError(`non-empty ${dims + 1}D or ${dims + 2}D (batch mode) tensor expected for input: ${op} got ${show(shape)}`, {
@@ -155,7 +172,7 @@ const spread: GeneralOp<Windows> = /* @__PURE__ */ general('maxPool2dBackward', 
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_pool2d.html
  */
 export function maxPool2d(x: Tensor, kernelSize: PairOption, options: MaxPoolOptions = {}): Tensor {
-  return (largest.call([x], pooling('maxPool2d', x, kernelSize, options, 2)) as Tensor[])[0]!
+  return (largest.call([x], pooling('maxPool2d', x, kernelSize, options, 2, LARGEST)) as Tensor[])[0]!
 }
 
 /**
@@ -163,7 +180,7 @@ export function maxPool2d(x: Tensor, kernelSize: PairOption, options: MaxPoolOpt
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_pool2d.html
  */
 export function maxPool2dWithIndices(x: Tensor, kernelSize: PairOption, options: MaxPoolOptions = {}): MaxPooled {
-  const [values, indices] = largest.call([x], pooling('maxPool2dWithIndices', x, kernelSize, options, 2)) as [Tensor, Tensor]
+  const [values, indices] = largest.call([x], pooling('maxPool2dWithIndices', x, kernelSize, options, 2, LARGEST)) as [Tensor, Tensor]
   return { values, indices }
 }
 
@@ -173,7 +190,7 @@ export function maxPool2dWithIndices(x: Tensor, kernelSize: PairOption, options:
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_pool1d.html
  */
 export function maxPool1d(x: Tensor, kernelSize: PairOption, options: MaxPoolOptions = {}): Tensor {
-  const p = pooling('maxPool1d', x, kernelSize, options, 1)
+  const p = pooling('maxPool1d', x, kernelSize, options, 1, LARGEST)
   return (largest.call([x.unsqueeze(-2)], p) as Tensor[])[0]!.squeeze(-2)
 }
 
@@ -260,7 +277,7 @@ const averageBack: GeneralOp<Averaging> = /* @__PURE__ */ general('avgPool2dBack
 })
 
 function averaging(op: string, x: Tensor, kernelSize: PairOption, options: AvgPoolOptions, dims: 1 | 2): Averaging {
-  const p = pooling(op, x, kernelSize, options, dims)
+  const p = pooling(op, x, kernelSize, options, dims, AVERAGE)
   if (!x.dt.floating)
     throw new DTypeError(`"${op}" not implemented for '${x.dtype}'; convert first, e.g. x.to('float32')`, { op, dtypes: [x.dtype] })
   const includePad = options.countIncludePad ?? true

@@ -126,7 +126,8 @@ function power(a: TensorOrNumber, b: TensorOrNumber): Tensor {
     const { op, s, dt } = byNumber(a as Tensor, b)
     return op.call1(dt === a.dt ? a : (a as Tensor).to(dt.name), s) as Tensor
   }
-  if (!isTensor(b)) throw refuse('pow', typeof a === 'number' ? b : a, typeof a === 'number' ? 'argument 1' : 'argument 0')
+  if (!isTensor(b)) throw refuse('pow', b, 'argument 1')
+  if (typeof a !== 'number' && typeof a !== 'boolean') throw refuse('pow', a, 'argument 0')
   const base = Number(a)
   const dt = promoteScalar(b.dt, a)
   return powBase.call1(dt === b.dt ? b : (b as Tensor).to(dt.name), [base, Math.log(base)]) as Tensor

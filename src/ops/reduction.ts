@@ -6,6 +6,7 @@ import { type Kernel, kernel, reduce, run1, run2, runInto } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import type { Owner } from '../memory/storage.ts'
 import { type GeneralOp, general, OUT, vjp } from '../op/general.ts'
+import type { Known } from '../options.ts'
 import { expectTensor, TensorCore } from '../tensor.ts'
 import { type DimArgument, type DimOptions, type Reduced, reduced, reducedBatch, unreduce } from './dims.ts'
 
@@ -21,10 +22,11 @@ const sumOp: GeneralOp<Reduced> = /* @__PURE__ */ general('sum', {
 })
 
 type TypedDims = DimOptions & { readonly dtype?: DType }
+const TYPED: Known<TypedDims> = { dim: 'any', keepdim: 'boolean', dtype: 'any' }
 
-function inType(x: Tensor, dim: DimArgument<TypedDims> | undefined, options: TypedDims | undefined): Tensor {
+function inType(op: string, x: Tensor, dim: DimArgument<TypedDims> | undefined, options: TypedDims | undefined): Tensor {
   const dtype = options?.dtype ?? (typeof dim === 'object' && !Array.isArray(dim) ? (dim as TypedDims).dtype : undefined)
-  return dtype === undefined ? x : x.to(dtypeInfo(dtype).name)
+  return dtype === undefined ? x : x.to(dtypeInfo(dtype, op).name)
 }
 
 /**
@@ -35,7 +37,8 @@ function inType(x: Tensor, dim: DimArgument<TypedDims> | undefined, options: Typ
  */
 export function sum(x: Tensor, dim?: DimArgument<TypedDims>, options?: TypedDims): Tensor {
   expectTensor('sum', x, 'argument 0')
-  return sumOp.one([inType(x, dim, options)], reduced(x, dim, 'sum', options))
+  const p = reduced(x, dim, 'sum', options, TYPED)
+  return sumOp.one([inType('sum', x, dim, options)], p)
 }
 
 /** How many elements each result is made from. */
@@ -90,9 +93,10 @@ const meanOp: GeneralOp<Reduced> = /* @__PURE__ */ general('mean', {
  */
 export function mean(x: Tensor, dim?: DimArgument<TypedDims>, options?: TypedDims): Tensor {
   expectTensor('mean', x, 'argument 0')
-  const t = inType(x, dim, options)
+  const p = reduced(x, dim, 'mean', options, TYPED)
+  const t = inType('mean', x, dim, options)
   floatsOnly('mean', t)
-  return meanOp.one([t], reduced(t, dim, 'mean', options))
+  return meanOp.one([t], p)
 }
 
 /** Options of the spreads. */
@@ -100,6 +104,7 @@ export interface SpreadOptions extends DimOptions {
   /** Taken from the element count in the divisor; 1 gives the unbiased estimate. Default 1. */
   readonly correction?: number
 }
+const SPREAD: Known<SpreadOptions> = { dim: 'any', keepdim: 'boolean', correction: 'number' }
 type Spread = Reduced & { readonly correction: number; readonly node: string }
 
 const squares: (Kernel | undefined)[] = []
@@ -168,9 +173,10 @@ function spread(
       op: name,
       dtypes: [x.dtype],
     })
+  const p = reduced(x, dim, name, options, SPREAD)
   const correction =
     options?.correction ?? (typeof dim === 'object' && !Array.isArray(dim) ? (dim as SpreadOptions).correction : undefined) ?? 1
-  return op.one([x], { ...reduced(x, dim, name, options), correction, node: name })
+  return op.one([x], { ...p, correction, node: name })
 }
 
 /** The variance over dims; unbiased unless `correction` says otherwise. @see https://docs.pytorch.org/docs/stable/generated/torch.var.html */
@@ -221,8 +227,8 @@ function othersProduct(x: Tensor, dims: readonly number[]): Tensor {
 /** The product over dims; the gradient is exact with zeros among the elements. @see https://docs.pytorch.org/docs/stable/generated/torch.prod.html */
 export function prod(x: Tensor, dim?: DimArgument<TypedDims>, options?: TypedDims): Tensor {
   expectTensor('prod', x, 'argument 0')
-  const t = inType(x, dim, options)
-  return prodOp.one([t], reduced(t, dim, 'prod', options))
+  const p = reduced(x, dim, 'prod', options, TYPED)
+  return prodOp.one([inType('prod', x, dim, options)], p)
 }
 
 // @__NO_SIDE_EFFECTS__

@@ -8,6 +8,7 @@ import type { Owner } from '../memory/storage.ts'
 import { ElementwiseOp } from '../op/elementwise.ts'
 import { type GeneralOp, general, vjp } from '../op/general.ts'
 import type { HasOp } from '../op/kinds.ts'
+import { checkOptions } from '../options.ts'
 import { broadcast, type Shape } from '../shape.ts'
 import { type ArrayLike, address, checkValue, dataView, empty, expectTensor, isTensor, type TensorCore } from '../tensor.ts'
 import { choose } from './choose.ts'
@@ -159,6 +160,7 @@ export function nonzero(x: Tensor, options?: NonzeroOptions): Tensor
  */
 export function nonzero(x: Tensor, options: NonzeroOptions = {}): Tensor | Tensor[] {
   expectTensor('nonzero', x, 'argument 0')
+  checkOptions('nonzero', options, { asTuple: 'boolean' })
   const a = concrete('nonzero', x)
   const flat = nonzeroPositions(a, null)
   const { shape, rank } = x.layout

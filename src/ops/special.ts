@@ -9,6 +9,7 @@ import { OUT } from '../op/general.ts'
 import { type Binary, binary, type Unary, unary } from '../op/kinds.ts'
 import { mapped } from '../op/mapped.ts'
 import { noKernel } from '../op/operands.ts'
+import { checkOptions } from '../options.ts'
 import { expectTensor } from '../tensor.ts'
 import { div } from './arithmetic.ts'
 import { bessel, besselScaled } from './bessel.ts'
@@ -138,8 +139,10 @@ const LARGEST = { float32: 3.4028234663852886e38, float64: Number.MAX_VALUE }
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nan_to_num.html
  */
 export function nanToNum(x: Tensor, options: { readonly nan?: number; readonly posinf?: number; readonly neginf?: number } = {}): Tensor {
-  if (x.dt?.floating === false) return x.clone()
-  const largest = x.dt?.name === 'float32' ? LARGEST.float32 : LARGEST.float64
+  expectTensor('nanToNum', x, 'argument 0')
+  checkOptions('nanToNum', options, { nan: 'number', posinf: 'number', neginf: 'number' })
+  if (!x.dt.floating) return x.clone()
+  const largest = x.dt.name === 'float32' ? LARGEST.float32 : LARGEST.float64
   return nanToNumOp.call1(x, [options.nan ?? 0, options.posinf ?? largest, options.neginf ?? -largest]) as Tensor
 }
 
@@ -179,6 +182,7 @@ const logitWithin = /* @__PURE__ */ new ElementwiseOp('logit', 1, {
  * @see https://docs.pytorch.org/docs/stable/special.html#torch.special.logit
  */
 export function logit(x: Tensor, options: number | { readonly eps?: number } = {}): Tensor {
+  if (typeof options !== 'number') checkOptions('logit', options, { eps: 'number' })
   const eps = typeof options === 'number' ? options : options.eps
   return (eps === undefined ? logitPlain.call1(x, null) : logitWithin.call1(x, [eps, 1 - eps])) as Tensor
 }

@@ -36,14 +36,14 @@ const options = ({ dims: dim, keepdim, correction }: Spread): SpreadOptions => (
 
 const varMeanOp: GeneralOp<Spread> = /* @__PURE__ */ general('varMean', {
   node: 'VarMeanBackward0',
-  forward: ([x], p) => noGrad((): TensorCore[] => [(x as Tensor).var(options(p)), (x as Tensor).mean(options(p))]),
+  forward: ([x], p) => noGrad((): TensorCore[] => [(x as Tensor).var(options(p)), (x as Tensor).mean({ dim: p.dims, keepdim: p.keepdim })]),
   vjp: [vjp([0], (_g, c, gs) => spreadVjp(gs[0] ?? null, gs[1] ?? null, c.in(0), c.p))],
   batch: batched(() => varMeanOp),
 })
 
 const stdMeanOp: GeneralOp<Spread> = /* @__PURE__ */ general('stdMean', {
   node: 'StdMeanBackward0',
-  forward: ([x], p) => noGrad((): TensorCore[] => [(x as Tensor).std(options(p)), (x as Tensor).mean(options(p))]),
+  forward: ([x], p) => noGrad((): TensorCore[] => [(x as Tensor).std(options(p)), (x as Tensor).mean({ dim: p.dims, keepdim: p.keepdim })]),
   // d√v = dv / 2√v, and 0 where the elements are all equal.
   vjp: [
     vjp([0, OUT], (_g, c, gs) => {

@@ -4,7 +4,8 @@ import { cloneContiguous, copyInto, full } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import { type GeneralOp, general, view, vjp } from '../op/general.ts'
-import { checkShape, type Shape } from '../shape.ts'
+import { describe } from '../options.ts'
+import { checkShape, type Shape, shapeArgument } from '../shape.ts'
 import { expectTensor } from '../tensor.ts'
 import { stridedBackward } from './geometry.ts'
 
@@ -28,12 +29,15 @@ const asStridedOp: GeneralOp<Strided> = /* @__PURE__ */ view('asStrided', {
  * Errors: IndexError when it would leave the storage.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.as_strided.html
  */
-export function asStrided(x: Tensor, shape: Shape, strides: readonly number[], offset?: number): Tensor {
+export function asStrided(x: Tensor, shape: Shape, steps: readonly number[], offset?: number): Tensor {
   expectTensor('asStrided', x, 'argument 0')
   checkShape(shape, 'asStrided')
+  const strides = shapeArgument(steps, [], 'asStrided')
   if (strides.length !== shape.length || strides.some((s) => !Number.isInteger(s))) {
     throw new ArgumentError(`asStrided: mismatch in length of strides and shape: ${show(strides)} for ${show(shape)}`, { op: 'asStrided' })
   }
+  if (offset !== undefined && offset !== null && !Number.isInteger(offset))
+    throw new ArgumentError(`asStrided: the offset must be a whole number, got ${describe(offset)}`, { op: 'asStrided' })
   const layout = new Layout(shape, strides, offset ?? x.layout.offset)
   const elements = Math.floor(x.storage.bytes / x.dt.bytes)
   if (!Number.isInteger(layout.offset) || layout.offset < 0 || strides.some((s) => s < 0) || layout.end > elements) {

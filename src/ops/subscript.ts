@@ -1,11 +1,12 @@
 /** Python-like indexing: `get` and `set`, and the advanced indexing by tensors of positions behind them. */
 import { dtypes } from '../dtype.ts'
-import { DTypeError, IndexError, ShapeError, show } from '../errors.ts'
+import { ArgumentError, DTypeError, IndexError, ShapeError, show } from '../errors.ts'
 import { backend, cloneContiguous, contiguous, copyInto, full } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import type { Owner } from '../memory/storage.ts'
 import { type Batched, type GeneralOp, general, inFront, vjp } from '../op/general.ts'
+import { checkOptions, describe } from '../options.ts'
 import { expandable, type Shape } from '../shape.ts'
 import { type ArrayLike, address, checkValue, dataView, empty, expectTensor, TensorCore } from '../tensor.ts'
 import { inPlace } from './inplace.ts'
@@ -226,10 +227,15 @@ export function index(x: Tensor, indices: readonly (Tensor | null)[]): Tensor {
 
 /** Positions as items of an index: null is ':' here, not a new dim. */
 function tensorsOnly(op: string, indices: readonly (Tensor | null)[]): IndexItem[] {
+  if (!Array.isArray(indices))
+    throw new ArgumentError(
+      `${op}: expected a list of tensors of positions, such as [tensor([0, 1], { dtype: 'int32' })], got ${describe(indices)}`,
+      { op },
+    )
   return indices.map((t, i): IndexItem => {
     if (t === null) return ALL
     expectTensor(op, t, `index ${i}`)
-    return t
+    return t as Tensor
   })
 }
 const ALL: Range = {}
@@ -297,12 +303,14 @@ function advanced(op: string, x: Tensor, indices: readonly (Tensor | null)[]): (
  * @see https://docs.pytorch.org/docs/stable/generated/torch.index_put.html
  */
 export function indexPut(x: Tensor, indices: readonly (Tensor | null)[], values: Tensor | number, options: IndexPutOptions = {}): Tensor {
+  checkOptions('indexPut', options, { accumulate: 'boolean' })
   const call = putArguments('indexPut', x, advanced('indexPut', x, indices), values, options.accumulate ?? false)
   return indexPutOp.one(call.x, call.p)
 }
 
 /** `indexPut` in place. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.index_put_.html */
 export function indexPut_(x: Tensor, indices: readonly (Tensor | null)[], values: Tensor | number, options: IndexPutOptions = {}): Tensor {
+  checkOptions('indexPut', options, { accumulate: 'boolean' })
   return putAt('indexPut_', x, advanced('indexPut_', x, indices), values, options.accumulate ?? false)
 }
 

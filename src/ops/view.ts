@@ -4,7 +4,8 @@ import { cloneContiguous, copyInto, full } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import { type Batched, view as declareView, type GeneralOp, general, vjp } from '../op/general.ts'
-import { inferShape, numel, type Shape, wrapDim, wrapDims } from '../shape.ts'
+import { checkOptions, describe } from '../options.ts'
+import { inferShape, numel, type Shape, shapeArgument, wrapDim, wrapDims } from '../shape.ts'
 import { expectTensor, TensorCore } from '../tensor.ts'
 import { stridedBackward } from './geometry.ts'
 
@@ -30,11 +31,6 @@ const viewOp: GeneralOp<{ shape: number[]; op: string }> = /* @__PURE__ */ decla
   batch: (b) => front(b).reshape([b.size, ...b.p.shape]),
 })
 
-/** The shape given as one array or as numbers. */
-function shapeArgument(first: Shape | number, rest: readonly number[]): Shape {
-  return typeof first === 'number' ? [first, ...rest] : first
-}
-
 /**
  * The same elements in another shape, sharing memory; one size may be −1.
  * Errors: ShapeError when the element counts differ or the strides don't allow it.
@@ -42,7 +38,7 @@ function shapeArgument(first: Shape | number, rest: readonly number[]): Shape {
  */
 export function view(x: Tensor, shape: Shape | number, ...rest: number[]): Tensor {
   expectTensor('view', x, 'argument 0')
-  return viewOp.one([x], { shape: inferShape(shapeArgument(shape, rest), x.layout.numel, 'view'), op: 'view' })
+  return viewOp.one([x], { shape: inferShape(shapeArgument(shape, rest, 'view'), x.layout.numel, 'view'), op: 'view' })
 }
 
 /** `x` as a view of the shape of `other`. Errors: as `view`. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.view_as.html */
@@ -71,7 +67,7 @@ const unsafeView: GeneralOp<{ shape: number[] }> = /* @__PURE__ */ general('resh
  */
 export function reshape(x: Tensor, shape: Shape | number, ...rest: number[]): Tensor {
   expectTensor('reshape', x, 'argument 0')
-  const to = inferShape(shapeArgument(shape, rest), x.layout.numel, 'reshape')
+  const to = inferShape(shapeArgument(shape, rest, 'reshape'), x.layout.numel, 'reshape')
   return x.wrap !== null || x.layout.reshape(to) !== undefined ? viewOrCopy(x, to) : unsafeView.one([x], { shape: to })
 }
 
@@ -100,7 +96,7 @@ const expandOp: GeneralOp<{ shape: Shape }> = /* @__PURE__ */ declareView('expan
  */
 export function expand(x: Tensor, shape: Shape | number, ...rest: number[]): Tensor {
   expectTensor('expand', x, 'argument 0')
-  return expandOp.one([x], { shape: shapeArgument(shape, rest) })
+  return expandOp.one([x], { shape: shapeArgument(shape, rest, 'expand') })
 }
 
 /** `x` expanded to the shape of `other`. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.expand_as.html */
@@ -122,7 +118,7 @@ const permuteOp: GeneralOp<{ order: number[] }> = /* @__PURE__ */ declareView('p
  */
 export function permute(x: Tensor, dims: Shape | number, ...rest: number[]): Tensor {
   expectTensor('permute', x, 'argument 0')
-  const list = shapeArgument(dims, rest)
+  const list = shapeArgument(dims, rest, 'permute')
   const order = list.map((d) => wrapDim(d, x.layout.rank, 'permute'))
   if (order.length !== x.layout.rank || new Set(order).size !== order.length) {
     throw new ArgumentError(`permute: ${show(list)} is not an order of the ${x.layout.rank} dims of ${show(x.layout.shape)}`, {
@@ -161,8 +157,8 @@ export function t(x: Tensor): Tensor {
 export function movedim(x: Tensor, source: number | readonly number[], destination: number | readonly number[]): Tensor {
   expectTensor('movedim', x, 'argument 0')
   const { rank } = x.layout
-  const from = (typeof source === 'number' ? [source] : source).map((d) => wrapDim(d, rank, 'movedim'))
-  const to = (typeof destination === 'number' ? [destination] : destination).map((d) => wrapDim(d, rank, 'movedim'))
+  const from = shapeArgument(source, [], 'movedim').map((d) => wrapDim(d, rank, 'movedim'))
+  const to = shapeArgument(destination, [], 'movedim').map((d) => wrapDim(d, rank, 'movedim'))
   if (from.length !== to.length || new Set(from).size !== from.length || new Set(to).size !== to.length) {
     throw new ArgumentError(`movedim: source ${show(from)} and destination ${show(to)} must name as many distinct dims`, { op: 'movedim' })
   }
@@ -221,8 +217,8 @@ export function slice(x: Tensor, dim = 0, start?: number | null, end?: number | 
   const d = wrapDim(dim, x.layout.rank, 'slice')
   const size = x.layout.shape[d]!
   const clamped = (v: number): number => {
-    if (!Number.isInteger(v) && Math.abs(v) !== Number.POSITIVE_INFINITY)
-      throw new IndexError(`slice: positions must be whole numbers, got ${v}`, { op: 'slice' })
+    if (!Number.isInteger(v) && v !== Number.POSITIVE_INFINITY && v !== Number.NEGATIVE_INFINITY)
+      throw new IndexError(`slice: positions must be whole numbers, got ${describe(v)}`, { op: 'slice' })
     return Math.min(size, Math.max(0, v < 0 ? v + size : v))
   }
   const from = clamped(start ?? 0)
@@ -349,10 +345,13 @@ const DIAGONAL: Window<Diagonal> = {
 /** The diagonal of two dims, as a new last dim. @see https://docs.pytorch.org/docs/stable/generated/torch.diagonal.html */
 export function diagonal(x: Tensor, options: { offset?: number; dim1?: number; dim2?: number } = {}): Tensor {
   expectTensor('diagonal', x, 'argument 0')
+  checkOptions('diagonal', options, { offset: 'number', dim1: 'number', dim2: 'number' })
+  const { offset = 0 } = options
+  if (!Number.isInteger(offset)) throw new ArgumentError(`diagonal: offset must be a whole number, got ${offset}`, { op: 'diagonal' })
   const dim1 = wrapDim(options.dim1 ?? 0, x.layout.rank, 'diagonal')
   const dim2 = wrapDim(options.dim2 ?? 1, x.layout.rank, 'diagonal')
   if (dim1 === dim2) throw new ArgumentError(`diagonal: dimensions cannot be identical ${dim1}, ${dim2}`, { op: 'diagonal' })
-  return diagonalOp.one([x], { offset: options.offset ?? 0, dim1, dim2 })
+  return diagonalOp.one([x], { offset, dim1, dim2 })
 }
 
 interface Unfold {

@@ -1,0 +1,50 @@
+/** Checks of options and callbacks: a misspelt option would silently be ignored, so it is refused. */
+import { ArgumentError } from './errors.ts'
+
+/** What an option may be, as `typeof` says it; 'any' where the operation looks for itself. */
+export type Kind = 'number' | 'boolean' | 'function' | 'any'
+/** The names and kinds of the options O; the compiler sees that none is missing. */
+export type Known<O> = { readonly [K in keyof O]-?: Kind }
+
+/** What came instead of what was expected. */
+export function describe(value: unknown): string {
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return value.length > 8 ? `an array of ${value.length}` : `[${value.map(describe).join(', ')}]`
+  if (typeof value === 'string') return `'${value}'`
+  return typeof value === 'number' || typeof value === 'boolean' || value === undefined ? String(value) : typeof value
+}
+
+/** Refuses options of other names or kinds than `known` says, and anything that isn't an object of options. Errors: ArgumentError. */
+export function checkOptions<O extends object>(op: string, given: O | undefined, known: Known<O>): void {
+  if (given === undefined) return
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw new ArgumentError(`${op}: expected options in an object such as { ${Object.keys(known)[0]}: … }, got ${describe(given)}`, { op })
+  }
+  for (const key in given) {
+    const kind: unknown = known[key]
+    // What every object inherits is no option: a function, not a kind.
+    if (typeof kind !== 'string') throw unknownOption(op, key, Object.keys(known))
+    const value = given[key]
+    if (kind !== 'any' && value !== undefined && typeof value !== kind) {
+      const what = kind === 'boolean' ? 'true or false' : `a ${kind}`
+      throw new ArgumentError(`${op}: ${key} must be ${what}, got ${describe(value)}`, { op })
+    }
+  }
+}
+
+function unknownOption(op: string, key: string, known: readonly string[]): ArgumentError {
+  const plain = (name: string): string => name.replaceAll('_', '').toLowerCase()
+  const meant = known.find((name) => plain(name) === plain(key))
+  const hint = meant === undefined ? `there ${known.length === 1 ? 'is' : 'are'} ${known.join(', ')}` : `here it is called ${meant}`
+  return new ArgumentError(`${op}: unknown option '${key}'; ${hint}`, { op })
+}
+
+/** Refuses what can't be called. Errors: ArgumentError. */
+export function checkFunction(op: string, value: unknown): void {
+  if (typeof value !== 'function') throw new ArgumentError(`${op}: expected a function, got ${describe(value)}`, { op })
+}
+
+/** Refuses what isn't true or false. Errors: ArgumentError. */
+export function checkBoolean(op: string, name: string, value: unknown): void {
+  if (typeof value !== 'boolean') throw new ArgumentError(`${op}: ${name} must be true or false, got ${describe(value)}`, { op })
+}
