@@ -23,6 +23,15 @@ export interface Reduced {
 /** What most reductions take. */
 export const DIM_OPTIONS: Known<DimOptions> = { dim: 'any', keepdim: 'boolean' }
 
+/** Options of the spreads. */
+export interface SpreadOptions extends DimOptions {
+  /** Taken from the element count in the divisor; 1 gives the unbiased estimate. Default 1. */
+  readonly correction?: number
+}
+
+/** What `var` and its like have. */
+export const SPREAD: Known<SpreadOptions> = { dim: 'any', keepdim: 'boolean', correction: 'number' }
+
 /** The meaning of a reduction's last argument(s); `known` names the options it has. */
 export function reduced(
   x: Tensor,

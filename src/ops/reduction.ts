@@ -8,7 +8,7 @@ import type { Owner } from '../memory/storage.ts'
 import { type GeneralOp, general, OUT, vjp } from '../op/general.ts'
 import type { Known } from '../options.ts'
 import { expectTensor, TensorCore } from '../tensor.ts'
-import { type DimArgument, type DimOptions, type Reduced, reduced, reducedBatch, unreduce } from './dims.ts'
+import { type DimArgument, type DimOptions, type Reduced, reduced, reducedBatch, SPREAD, type SpreadOptions, unreduce } from './dims.ts'
 
 const sumOp: GeneralOp<Reduced> = /* @__PURE__ */ general('sum', {
   node: ({ all }) => (all ? 'SumBackward0' : 'SumBackward1'),
@@ -99,12 +99,8 @@ export function mean(x: Tensor, dim?: DimArgument<TypedDims>, options?: TypedDim
   return meanOp.one([t], p)
 }
 
-/** Options of the spreads. */
-export interface SpreadOptions extends DimOptions {
-  /** Taken from the element count in the divisor; 1 gives the unbiased estimate. Default 1. */
-  readonly correction?: number
-}
-const SPREAD: Known<SpreadOptions> = { dim: 'any', keepdim: 'boolean', correction: 'number' }
+export type { SpreadOptions } from './dims.ts'
+
 type Spread = Reduced & { readonly correction: number; readonly node: string }
 
 const squares: (Kernel | undefined)[] = []

@@ -363,6 +363,8 @@ export function i1e(x: Tensor): Tensor {
 export function mvlgamma(x: Tensor, p: number): Tensor {
   if (!Number.isInteger(p) || p < 1)
     throw new ArgumentError(`mvlgamma: p has to be greater than or equal to 1, got ${p}`, { op: 'mvlgamma' })
+  if (p > 1e6)
+    throw new ArgumentError(`mvlgamma: p may be at most 1000000 here, as it counts the terms of a sum, got ${p}`, { op: 'mvlgamma' })
   return mvlgammaMap(x, p)
 }
 const mvlgammaMap = /* @__PURE__ */ mapped<number>('mvlgamma', {

@@ -5,8 +5,7 @@ import type { Tensor } from '../fluent.ts'
 import { type Batched, type GeneralOp, general, OUT, vjp } from '../op/general.ts'
 import { expectTensor, type TensorCore } from '../tensor.ts'
 import { shareTies } from './chosen.ts'
-import { type DimArgument, type DimOptions, type Reduced, reduced, reducedBatch, unreduce } from './dims.ts'
-import type { SpreadOptions } from './reduction.ts'
+import { type DimArgument, type DimOptions, type Reduced, reduced, reducedBatch, SPREAD, type SpreadOptions, unreduce } from './dims.ts'
 
 type Spread = Reduced & { readonly correction: number }
 
@@ -58,7 +57,7 @@ const stdMeanOp: GeneralOp<Spread> = /* @__PURE__ */ general('stdMean', {
 function both(op: GeneralOp<Spread>, name: string, x: Tensor, dim: DimArgument<SpreadOptions> | undefined, o?: SpreadOptions): Tensor[] {
   expectTensor(name, x, 'argument 0')
   const listed = typeof dim === 'object' && !Array.isArray(dim) ? (dim as SpreadOptions) : o
-  const p = { ...reduced(x, dim, name, o), correction: listed?.correction ?? 1 }
+  const p = { ...reduced(x, dim, name, o, SPREAD), correction: listed?.correction ?? 1 }
   if (!x.dt.floating) throw new ArgumentError(`${name} only support floating point and complex dtypes, got ${x.dtype}`, { op: name })
   return op.call([x], p) as Tensor[]
 }

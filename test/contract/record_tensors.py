@@ -770,6 +770,16 @@ def scatter_index_reduce_prod_gradgrad_error():
     return [nums(g), error(lambda: g.sum().backward())[:40]]
 
 
+@case
+def trace_backward_nonsquare_171704():
+    out = []
+    for shape in [(2, 3), (3, 2)]:
+        x = ramp(*shape).requires_grad_()
+        x.trace().backward()
+        out.append(nums(x.grad))
+    return out
+
+
 def main():
     recorded = {}
     for name, fn in CASES.items():

@@ -461,6 +461,19 @@ describe('backward, grad and hooks', () => {
     expect(nums(x.grad!.sum())).toBe(12)
   })
 
+  test('out_variant_raises_when_inputs_require_grad', () => {
+    const x = leaf(1, 2)
+    const out = torch.zeros([2], { dtype: 'float64' })
+    // There are no out= forms at all; asking for one is refused, not ignored.
+    expect(() => (torch.sum as unknown as (t: T, o: object) => T)(x, { out })).toThrow(/out/)
+    expect(nums(out)).toEqual([0, 0])
+  })
+
+  test('volatile_deprecated', () => {
+    // What PyTorch only warns of is refused: an option that nothing reads.
+    expect(() => torch.tensor(1, { volatile: true } as never)).toThrow(/unknown option 'volatile'/)
+  })
+
   test('inplace_on_view_gradcheck', () => {
     const a = torch.rand([4, 4], { dtype: 'float64', requiresGrad: true })
     const b = torch.rand([2, 2], { dtype: 'float64', requiresGrad: true })

@@ -589,4 +589,14 @@ compare('tensors', './tensors.json', {
     const [g] = autograd.grad(r.sum(), src, { createGraph: true })
     return [nums(g), error(() => g!.sum().backward())]
   },
+  trace_backward_nonsquare_171704() {
+    return [
+      [2, 3],
+      [3, 2],
+    ].map((shape) => {
+      const x = ramp(...shape).requiresGrad_()
+      torch.trace(x).backward()
+      return nums(x.grad)
+    })
+  },
 })
