@@ -135,7 +135,8 @@ export class RandomProgram {
 
   private push(t: Tensor, data: number[], rows: number, cols: number, external = false): Pair {
     const pair = { t, store: { data, external }, cells: data.map((_, i) => i), rows, cols }
-    this.pool.push(pair)
+    // What goes on growing leaves the range of float32, where the model doesn't follow.
+    if (data.every((v) => Math.abs(v) <= 1e6)) this.pool.push(pair)
     return pair
   }
 
