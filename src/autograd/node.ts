@@ -166,7 +166,7 @@ export abstract class Node {
   hooks: NodeHooks | null = null
   #metadata: Record<string, unknown> | undefined
 
-  // State of the backward pass that is visiting this node. See Note [Scratch fields] in engine.ts.
+  // State of the backward pass that is visiting this node. See Note [Scratch fields] in claims.ts.
   task: Task | null = null
   pending = 0
   needed = true

@@ -3,45 +3,19 @@
 Usage: python3 test/contract/record_engine.py  (PyTorch 2.13, CPU); writes engine.json beside this file.
 """
 
-import json
-import pathlib
 import warnings
 
 import torch
 from torch.autograd import graph
 
-CASES = {}
+from recording import case, leaf, one, nums, error, write
+
 warnings.simplefilter("ignore")
 EDGE = graph.get_gradient_edge
 
 
-def case(fn):
-    CASES[fn.__name__] = fn
-    return fn
-
-
-def leaf(*values):
-    return torch.tensor(list(values), dtype=torch.float64, requires_grad=True)
-
-
-def one(value):
-    return torch.tensor(value, dtype=torch.float64, requires_grad=True)
-
-
-def nums(t):
-    return None if t is None else t.detach().to(torch.float64).tolist()
-
-
 def names(nodes):
     return [None if n is None else n.name() for n in nodes]
-
-
-def error(fn):
-    try:
-        fn()
-    except Exception as e:
-        return "error: " + str(e).split("\n")[0]
-    return "no error"
 
 
 def noting(log, name, value=False):
@@ -1720,17 +1694,5 @@ def backward_hooks_of_a_detached_graph():
     return [log, nums(x.grad)]
 
 
-def main():
-    recorded = {}
-    for name, fn in CASES.items():
-        try:
-            recorded[name] = fn()
-        except Exception as e:
-            raise RuntimeError(f"case {name}") from e
-    text = "{\n" + ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in recorded.items()) + "\n}\n"
-    pathlib.Path(__file__).with_name("engine.json").write_text(text)
-    print(f"{len(recorded)} cases")
-
-
 if __name__ == "__main__":
-    main()
+    write("engine")

@@ -4,35 +4,13 @@ PyTorch's own test suite has for them.
 Usage: python3 test/contract/record_modes.py  (PyTorch 2.13, CPU); writes modes.json beside this file.
 """
 
-import json
-import pathlib
 import warnings
 
 import torch
 
-CASES = {}
+from recording import case, leaf, nums, error, write
+
 inference = torch.inference_mode
-
-
-def case(fn):
-    CASES[fn.__name__] = fn
-    return fn
-
-
-def leaf(*values):
-    return torch.tensor(list(values), dtype=torch.float64, requires_grad=True)
-
-
-def nums(t):
-    return None if t is None else t.detach().to(torch.float64).tolist()
-
-
-def error(fn):
-    try:
-        fn()
-    except Exception as e:
-        return "error: " + str(e).split("\n")[0]
-    return "no error"
 
 
 def flags(t):
@@ -436,17 +414,5 @@ def anomaly_state():
     return out + [enabled(), warned(lambda: torch.autograd.set_detect_anomaly(False))]
 
 
-def main():
-    recorded = {}
-    for name, fn in CASES.items():
-        try:
-            recorded[name] = fn()
-        except Exception as e:
-            raise RuntimeError(f"case {name}") from e
-    text = "{\n" + ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in recorded.items()) + "\n}\n"
-    pathlib.Path(__file__).with_name("modes.json").write_text(text)
-    print(f"{len(recorded)} cases")
-
-
 if __name__ == "__main__":
-    main()
+    write("modes")

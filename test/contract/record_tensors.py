@@ -4,26 +4,11 @@ the same cases, under the names PyTorch's own test suite has for them.
 Usage: python3 test/contract/record_tensors.py  (PyTorch 2.13, CPU); writes tensors.json beside this file.
 """
 
-import json
-import pathlib
 import warnings
 
 import torch
 
-CASES = {}
-
-
-def case(fn):
-    CASES[fn.__name__] = fn
-    return fn
-
-
-def leaf(*values):
-    return torch.tensor(list(values), dtype=torch.float64, requires_grad=True)
-
-
-def one(value):
-    return torch.tensor(value, dtype=torch.float64, requires_grad=True)
+from recording import case, leaf, one, nums, error, write
 
 
 def ramp(*shape):
@@ -31,18 +16,6 @@ def ramp(*shape):
     for s in shape:
         n *= s
     return torch.arange(1, n + 1, dtype=torch.float64).reshape(shape).clone()
-
-
-def nums(t):
-    return None if t is None else t.detach().to(torch.float64).tolist()
-
-
-def error(fn):
-    try:
-        fn()
-    except Exception as e:
-        return "error: " + str(e).split("\n")[0]
-    return "no error"
 
 
 def warned(fn):
@@ -780,19 +753,5 @@ def trace_backward_nonsquare_171704():
     return out
 
 
-def main():
-    recorded = {}
-    for name, fn in CASES.items():
-        try:
-            recorded[name] = fn()
-        except Exception as e:
-            raise RuntimeError(f"case {name}") from e
-    # JSON has no numbers that aren't finite.
-    plain = lambda v: [plain(w) for w in v] if isinstance(v, list) else str(v) if v != v else v
-    text = "{\n" + ",\n".join(f"  {json.dumps(k)}: {json.dumps(plain(v))}" for k, v in recorded.items()) + "\n}\n"
-    pathlib.Path(__file__).with_name("tensors.json").write_text(text)
-    print(f"{len(recorded)} cases")
-
-
 if __name__ == "__main__":
-    main()
+    write("tensors")
