@@ -142,6 +142,9 @@ export interface SavedSlot {
   readonly value: SavedTensor | null | undefined
 }
 
+/** What users hang on nodes; hardly any node has some. */
+const metadata: WeakMap<Node, Record<string, unknown>> = /* @__PURE__ */ new WeakMap()
+
 let sequence = 0
 
 /** The number the next node will get. */
@@ -164,7 +167,6 @@ export abstract class Node {
   dt: DTypeInfo
   metas: readonly OutputMeta[] | null = null
   hooks: NodeHooks | null = null
-  #metadata: Record<string, unknown> | undefined
 
   // State of the backward pass that is visiting this node. See Note [Scratch fields] in claims.ts.
   task: Task | null = null
@@ -315,7 +317,9 @@ export abstract class Node {
 
   /** Free for users: anything they want to hang on the node. */
   get metadata(): Record<string, unknown> {
-    return (this.#metadata ??= {})
+    let found = metadata.get(this)
+    if (found === undefined) metadata.set(this, (found = {}))
+    return found
   }
 
   /** For each input: what made it, and which output of that; `[null, 0]` if it needs no gradient. */

@@ -9,7 +9,7 @@ import { modes, type SavedHooks, withGrad } from './modes.ts'
 import { operatorOf } from './names.ts'
 import type { LeafMeta, Node } from './node.ts'
 import { callHook } from './user.ts'
-import { bornInInference, versionOf } from './version.ts'
+import { bornInInference, type VersionCounter, versionOf } from './version.ts'
 
 // Note [Saved-tensor hooks]
 // While hooks are in force, a tensor is packed as it is saved: the innermost pair sees it first, and what it returns, if
@@ -155,8 +155,10 @@ export class SavedTensor implements ArrayLike {
   storage: Storage
   readonly layout: Layout
   readonly dt: DTypeInfo
-  /** Null once hooks have packed it. */
+  /** An input (or an output inside a transform); null once hooks have packed it. */
   private tensor: TensorCore | null
+  /** The version counter of an output. */
+  private readonly counter: VersionCounter | null
   private output: Node | null
   /** −1: an input that had no history when it was saved. */
   private readonly outputNr: number
@@ -167,7 +169,8 @@ export class SavedTensor implements ArrayLike {
     this.storage = t.storage
     this.layout = t.layout
     this.dt = t.dt
-    this.tensor = output === null ? t : alias(t)
+    this.tensor = output === null ? t : t.wrap === null ? null : alias(t)
+    this.counter = output === null ? null : versionOf(t)
     this.output = output
     this.outputNr = output === null && t.node === null ? -1 : t.outputNr
     this.version = t.vc === null ? 0 : t.vc.value
@@ -187,7 +190,6 @@ export class SavedTensor implements ArrayLike {
 
   static output(t: TensorCore, by: Node): SavedTensor {
     if (bornInInference(t)) throw inferenceSaved(t)
-    versionOf(t)
     const saved = new SavedTensor(t, by)
     if (modes.hooks !== null) saved.pack(saved.attached(), modes.hooks)
     return saved
@@ -214,7 +216,7 @@ export class SavedTensor implements ArrayLike {
     return this.packed !== null
   }
 
-  /** What is held: the tensor, or what hooks made of it. Shows nothing to anybody. */
+  /** What is held: the input, or what hooks made of it (of an output without hooks, null). Shows nothing to anybody. */
   get held(): unknown {
     return this.packed === null ? this.tensor : this.packed.value
   }
@@ -229,7 +231,7 @@ export class SavedTensor implements ArrayLike {
         { shapes: [this.layout.shape] },
       )
     }
-    const vc = this.tensor!.vc
+    const vc = this.output === null ? this.tensor!.vc : this.counter
     const now = vc === null ? 0 : vc.value
     if (now === this.version) return
     const maker = this.output ?? this.tensor!.node
@@ -258,9 +260,17 @@ export class SavedTensor implements ArrayLike {
     return this.output === null ? this.tensor! : this.attached()
   }
 
+  /** The elements outside the graph. */
+  private bare(): TensorCore {
+    if (this.tensor !== null) return alias(this.tensor)
+    const t = new TensorCore(this.storage, this.layout, this.dt)
+    t.vc = this.counter
+    return t
+  }
+
   /** The saved output as what its node made. */
   private attached(): TensorCore {
-    const t = alias(this.tensor!)
+    const t = this.bare()
     t.node = this.output
     t.outputNr = this.outputNr
     t.rg = true
@@ -274,7 +284,7 @@ export class SavedTensor implements ArrayLike {
         'Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one pair of hooks is allowed at a time.',
       )
     }
-    this.pack(alias(this.tensor!), hooks)
+    this.pack(this.bare(), hooks)
   }
 
   /** The node lets go of it. */
