@@ -72,6 +72,9 @@ export interface Plan {
   readonly mask: number
   readonly expression: Scalar
   readonly kernels: Map<number, Kernel>
+  /** The one that ran last, and its key. */
+  key: number
+  last: Kernel | null
 }
 
 export class ElementwiseOp {
@@ -149,6 +152,11 @@ export class ElementwiseOp {
     return computeType(this.record.result === 'bool' ? promoted.name : result.name)
   }
 
+  /** Is the kernel for operands of this dtype the same whatever they hold and whatever the default dtype is? */
+  private lasting(dt: DTypeInfo): boolean {
+    return dt.category === 2 || (this.record.result !== 'float' && this.record.divisor === undefined)
+  }
+
   private unaryKernels: (Kernel | undefined)[] = []
 
   /** One input. */
@@ -165,7 +173,9 @@ export class ElementwiseOp {
   private unaryKernel(dt: DTypeInfo): Kernel {
     this.allow(dt, dt.category)
     const result = this.resultOf(dt)
-    return (this.unaryKernels[dt.code] = this.kernelFor(result, this.computeOf(dt, result), 0, dt, null, null))
+    const k = this.kernelFor(result, this.computeOf(dt, result), 0, dt, null, null)
+    if (this.lasting(dt)) this.unaryKernels[dt.code] = k
+    return k
   }
 
   private binaryKernels: (Kernel | undefined)[] = []
@@ -189,12 +199,11 @@ export class ElementwiseOp {
     if (!sameShape(a.layout.shape, b.layout.shape)) broadcast(a.layout.shape, b.layout.shape, this.name)
     const promoted = promoteTensors(a.dt, a.layout.rank, b.dt, b.layout.rank)
     this.allow(promoted, Math.min(a.dt.category, b.dt.category))
-    const divides = this.divides(promoted)
-    if (divides) refuseZero(this.name, this.record.divisor === 0 ? a : b, promoted)
+    if (this.divides(promoted)) refuseZero(this.name, this.record.divisor === 0 ? a : b, promoted)
     const result = this.resultOf(promoted)
     const k = this.kernelFor(result, this.computeOf(promoted, result), 0, a.dt, b.dt, null)
     k.op = k.op === undefined || k.op === this.name ? this.name : null
-    if (a.dt === b.dt && !divides) this.binaryKernels[a.dt.code] = k
+    if (a.dt === b.dt && this.lasting(a.dt)) this.binaryKernels[a.dt.code] = k
     return k
   }
 
@@ -205,17 +214,33 @@ export class ElementwiseOp {
     if (!(t instanceof TensorCore)) throw refuse(this.name, t, 'argument 0')
     if (typeof v !== 'number' && typeof v !== 'boolean') throw refuse(this.name, v, first ? 'argument 1' : 'argument 0')
     if (t.wrap !== null) return this.atLevel([a, b], s)
-    const promoted = promoteScalar(t.dt, v)
-    this.allow(promoted, typeof v === 'boolean' ? 0 : t.dt.category)
-    if (this.divides(promoted)) refuseZero(this.name, this.record.divisor === 0 ? a : b, promoted)
-    const result = this.resultOf(promoted)
     const mask = first ? 2 : 1
-    const k = this.kernelFor(result, this.computeOf(promoted, result), mask, first ? t.dt : null, first ? null : t.dt, null)
+    const known = typeof v === 'number' && t.dt.category === 2 ? this.scalarKernels[t.dt.code * 2 + mask] : undefined
+    const k = known ?? this.scalarKernel(a, b, t, v, mask)
     const all = s === null ? [Number(v)] : [Number(v), ...s]
     const y = modes.selection === null ? run1(k, t, all, t.storage.owner) : this.select(k, [t], all)
     if (modes.grad && this.differentiable && (t.rg || t.viewMeta !== null))
       this.track(y, first ? t : null, first ? null : t, null, all, mask, null)
     return y
+  }
+
+  /** By dtype and place of the number: of floats, whose dtype no number changes. */
+  private scalarKernels: (Kernel | undefined)[] = []
+
+  private scalarKernel(
+    a: TensorCore | number | boolean,
+    b: TensorCore | number | boolean,
+    t: TensorCore,
+    v: number | boolean,
+    mask: number,
+  ): Kernel {
+    const promoted = promoteScalar(t.dt, v)
+    this.allow(promoted, typeof v === 'boolean' ? 0 : t.dt.category)
+    if (this.divides(promoted)) refuseZero(this.name, this.record.divisor === 0 ? a : b, promoted)
+    const result = this.resultOf(promoted)
+    const k = this.kernelFor(result, this.computeOf(promoted, result), mask, mask === 2 ? t.dt : null, mask === 2 ? null : t.dt, null)
+    if (typeof v === 'number' && t.dt.category === 2) this.scalarKernels[t.dt.code * 2 + mask] = k
+    return k
   }
 
   /** Three inputs, any of which may be a JS number as long as one is a tensor. */
@@ -388,13 +413,13 @@ export class ElementwiseOp {
       mask: uses.reduce((m, k) => m | (1 << (k - 1)), 0),
       expression: renumber(traced, place, new Map()),
       kernels: new Map(),
+      key: -1,
+      last: null,
     }
   }
 
-  /** The fused gradient kernel of a plan for these dtypes. */
-  backward(plan: Plan, types: readonly DTypeInfo[], out: DTypeInfo): Kernel {
-    let key = out.code
-    for (const t of types) key = key * 8 + t.code
+  /** The fused gradient kernel of a plan for these dtypes, whose codes make up `key`. */
+  backward(plan: Plan, key: number, types: readonly DTypeInfo[], out: DTypeInfo): Kernel {
     let hit = plan.kernels.get(key)
     if (hit === undefined) {
       const wide = types.some((t) => t.name === 'float64') || out.name === 'float64'
@@ -411,6 +436,8 @@ export class ElementwiseOp {
       )
       plan.kernels.set(key, hit)
     }
+    plan.key = key
+    plan.last = hit
     return hit
   }
 

@@ -88,21 +88,21 @@ export class ElementwiseNode extends Node {
     const { uses } = plan
     const to = out.category === 2 ? out : g.dt
     if (uses.length === 0) {
-      const k = this.op.backward(plan, [g.dt], to)
+      const key = to.code * 8 + g.dt.code
+      const k = plan.key === key ? plan.last! : this.op.backward(plan, key, [g.dt], to)
       return run1(k, g, take(this.s, k), task.area)
     }
     const first = this.mustHave(uses[0]!).read(this)
     if (uses.length === 1) {
-      const k = this.op.backward(plan, [g.dt, first.dt], to)
+      const key = (to.code * 8 + g.dt.code) * 8 + first.dt.code
+      const k = plan.key === key ? plan.last! : this.op.backward(plan, key, [g.dt, first.dt], to)
       return run2(k, g, first, take(this.s, k), task.area)
     }
     const ins: ArrayLike[] = [g, first]
     for (let j = 1; j < uses.length; j++) ins.push(this.mustHave(uses[j]!).read(this))
-    const k = this.op.backward(
-      plan,
-      ins.map((x) => x.dt),
-      to,
-    )
+    const types = ins.map((x) => x.dt)
+    const key = types.reduce((code, dt) => code * 8 + dt.code, to.code)
+    const k = this.op.backward(plan, key, types, to)
     return run(k, ins, take(this.s, k), task.area)
   }
 
