@@ -6,13 +6,14 @@ import type { Backend, FlatKernel, ReduceOp, StridedKernel } from './backend/bac
 import { ANY, FIXED, UNIT } from './backend/backend.ts'
 import { computeType, input, Program, scalar } from './backend/scalar.ts'
 import { type DType, type DTypeInfo, dtypeInfo, dtypes } from './dtype.ts'
-import { DTypeError, MemoryError, ShapeError } from './errors.ts'
+import { DTypeError, ShapeError } from './errors.ts'
 import { collapse, Layout } from './layout.ts'
-import { collector } from './memory/collector.ts'
 import { linearMemory } from './memory/linear.ts'
 import { EXTERNAL, type Owner } from './memory/storage.ts'
 import { broadcast, broadcastDims, reducedShape, type Shape, sameShape } from './shape.ts'
 import { type ArrayLike, address, empty, readAll, TensorCore, writeAll } from './tensor.ts'
+
+export { workspace } from './memory/collector.ts'
 
 let factory: (() => Backend) | null = null
 let active: Backend | null = null
@@ -424,25 +425,6 @@ export function sumTo(a: TensorCore, shape: Shape, owner: Owner | null): TensorC
   if (lead === 0) return summed
   const layout = summed.layout.reshape(shape)!
   return new TensorCore(summed.storage, layout, summed.dt)
-}
-
-let work = { ptr: 0, bytes: 0 }
-
-/** The address of at least `bytes` of scratch, good until the next call. May sweep: read other addresses after. */
-export function workspace(bytes: number): number {
-  if (bytes <= work.bytes) return work.ptr
-  const c = collector()
-  if (work.bytes > 0) c.heap.release(work.ptr, work.bytes)
-  work = { ptr: 0, bytes: 0 }
-  const size = Math.max(bytes, 65536)
-  let ptr = c.heap.alloc(size)
-  if (ptr === 0) {
-    c.sweep()
-    ptr = c.heap.alloc(size)
-  }
-  if (ptr === 0) throw new MemoryError(`out of memory: no ${size} bytes of workspace`)
-  work = { ptr, bytes: size }
-  return ptr
 }
 
 /** The facts of a dtype option, or of the fallback. */

@@ -11,8 +11,8 @@ import { bump } from './record.ts'
 
 // Note [Gradients nobody has seen]
 // Training loops never look at `.grad`; the optimizer reads it through `peekGrad`. Such buffers need no collector: when
-// the gradient is cleared the buffer waits as a spare, and the next gradient's block is swapped into it. Once user code
-// has seen the tensor (`shown`), its memory is left alone and the collector's.
+// the gradient is cleared the tensor waits as a spare, its block (if it has one of its own) is free for others, and the next
+// gradient's block moves in. Once user code has seen the tensor (`shown`), its memory is left alone and the collector's.
 
 /**
  * Adds `g` to the leaf's gradient. `record` is grad mode inside the pass: then the sum is part of the graph. `mayTake`:
@@ -44,12 +44,12 @@ export function accumulate(leaf: LeafMeta, g: TensorCore, area: Area, record: bo
   leaf.has = true
   const layout = contract(leaf.node.variable.layout)
   const takeable = mayTake && area.sole(g.storage) && sameLayout(g.layout, layout) && g.storage.bytes === g.layout.numel * g.dt.bytes
-  if (old !== null && old.storage.ptr >= 0 && old.storage.bytes === g.storage.bytes && old.dt === g.dt && sameLayout(old.layout, layout)) {
-    // The spare of the last round: exchange blocks, and the old one is recycled with g.
+  if (old !== null && old.storage.bytes === g.storage.bytes && old.dt === g.dt && sameLayout(old.layout, layout)) {
     const c = collector()
+    if (c.isHollow(old.storage)) c.refill(old.storage, takeable ? g.storage : c.owned(g.storage.bytes))
     if (!takeable) copyInto(old, g)
-    else if (old.storage.region === null) c.swap(old.storage, g.storage)
-    else c.heap.memory.u8.copyWithin(old.storage.ptr, g.storage.ptr, g.storage.ptr + g.storage.bytes)
+    else if (old.storage.region !== null)
+      c.heap.memory.u8.copyWithin(old.storage.ptr, g.storage.ptr, g.storage.ptr + g.storage.bytes)
     return
   }
   leaf.shown = false
@@ -91,8 +91,10 @@ export function showGrad(t: TensorCore): TensorCore | null {
 export function clearGrad(t: TensorCore): void {
   const leaf = t.leaf
   if (leaf === null) return
-  leaf.has = false
+  const { grad } = leaf
   if (leaf.shown) leaf.grad = null
+  else if (leaf.has && grad !== null && grad.storage.track >= 0) collector().hollow(grad.storage)
+  leaf.has = false
   leaf.shown = false
 }
 

@@ -4,7 +4,7 @@
  */
 import { MemoryError } from '../errors.ts'
 import { type Heap, heap } from './heap.ts'
-import { Region, Storage } from './storage.ts'
+import { RELEASED, Region, Storage } from './storage.ts'
 
 export const REGION_BYTES = 65536
 /** Storages up to this size share regions. */
@@ -27,6 +27,9 @@ const PERSISTENT = 4
 /** Where survivors are sparse, a region has room for so many storages: one that lives pins no more. */
 const FEW = 4
 
+/** The address, in the collector's list, of a storage without a block. */
+const NONE = 0
+
 /** The ways to make the engine collect now; absent in browsers. */
 interface Engine {
   gc(): void
@@ -45,6 +48,8 @@ export interface MemoryStats {
   linear: number
   /** Most bytes ever used. */
   peak: number
+  /** Bytes of `used` that kernels keep as scratch. */
+  workspace: number
   /** Storages with a block of their own (larger than 4 KiB, or escaped from a backward pass) that have not been collected. */
   blocks: number
   /** Regions, 64 KiB shared by small storages (or few of them, where few survive), that have not been collected. */
@@ -90,6 +95,8 @@ export class Collector {
   private newRegions = 0
   /** Do few storages survive, each in a region of its own? See Note [Sparse survivors]. */
   private sparse = false
+  /** Scratch of the kernels. */
+  private work = { ptr: 0, bytes: 0 }
   private engine: Engine | null | undefined
   private readonly born: number = performance.now()
   /** What the last sweeps took, in milliseconds. */
@@ -189,18 +196,37 @@ export class Collector {
     this.adopt(storage)
   }
 
+  /** Gives back the block of a storage that will get another one by `refill`; nobody reads it until then. */
+  hollow(storage: Storage): void {
+    this.heap.release(storage.ptr, storage.bytes)
+    storage.ptr = RELEASED
+    this.ptrs[storage.track] = NONE
+  }
+
+  isHollow(storage: Storage): boolean {
+    return storage.track >= 0 && this.ptrs[storage.track] === NONE
+  }
+
+  /** Moves the block of `from`, which nobody will read again, into a hollow storage of the same size. */
+  refill(storage: Storage, from: Storage): void {
+    storage.ptr = from.ptr
+    this.ptrs[storage.track] = from.ptr
+    from.ptr = RELEASED
+  }
+
   setBudget(bytes: number): void {
     this.minBudget = bytes
     this.budget = bytes
   }
 
-  /** Exchanges the blocks of two storages of equal size. */
-  swap(a: Storage, b: Storage): void {
-    const ptr = a.ptr
-    a.ptr = b.ptr
-    b.ptr = ptr
-    if (a.track >= 0) this.ptrs[a.track] = a.ptr
-    if (b.track >= 0) this.ptrs[b.track] = b.ptr
+  /** The address of at least `bytes` of scratch, good until the next call. May sweep: read other addresses after. */
+  workspace(bytes: number): number {
+    if (bytes <= this.work.bytes) return this.work.ptr
+    if (this.work.bytes > 0) this.heap.release(this.work.ptr, this.work.bytes)
+    this.work = { ptr: 0, bytes: 0 }
+    const size = Math.max(bytes, REGION_BYTES)
+    this.work = { ptr: this.mustAlloc(size), bytes: size }
+    return this.work.ptr
   }
 
   /** A region for scopes: in nobody's list until `adoptRegion`. */
@@ -330,7 +356,7 @@ export class Collector {
         alive.fresh = false
         continue
       }
-      this.heap.release(ptrs[i]!, sizes[i]!)
+      if (ptrs[i] !== NONE) this.heap.release(ptrs[i]!, sizes[i]!)
       const last = refs.length - 1
       if (i !== last) {
         // The last entry was visited already and is alive.
@@ -355,8 +381,9 @@ export class Collector {
     this.current.fill(null)
     for (const [i, ref] of this.refs.entries()) {
       const storage = ref.deref()!
-      const ptr = storage instanceof Region ? 0 : this.heap.alloc(storage.bytes)
-      if (storage instanceof Region || ptr === 0) continue
+      if (storage instanceof Region || storage.ptr < 0) continue
+      const ptr = this.heap.alloc(storage.bytes)
+      if (ptr === 0) continue
       this.heap.memory.u8.copyWithin(ptr, storage.ptr, storage.ptr + storage.bytes)
       this.heap.release(storage.ptr, storage.bytes)
       storage.ptr = ptr
@@ -375,6 +402,7 @@ export class Collector {
       reserved: this.heap.reserved,
       linear: this.heap.memory.size,
       peak: this.peak,
+      workspace: this.work.bytes,
       blocks: this.refs.length - this.oldRegions - this.newRegions,
       regions: this.oldRegions + this.newRegions,
       budget: this.budget,
@@ -407,6 +435,11 @@ function syncEngine(): Engine | null {
 }
 
 let instance: Collector | undefined
+
+/** The address of scratch for a kernel; see `Collector.workspace`. */
+export function workspace(bytes: number): number {
+  return collector().workspace(bytes)
+}
 
 /** The collector over the heap, made at first use. */
 export function collector(): Collector {

@@ -41,6 +41,64 @@ describe('collection', () => {
   })
 })
 
+describe('gradients', () => {
+  const N = 100_000
+
+  /** Two leaves whose gradient is one and the same, and one with a gradient of its own. */
+  function leaves(): torch.Tensor[] {
+    return [1, 2, 3].map((v) => torch.full([N], v, { requiresGrad: true }))
+  }
+  function pass([a, b, c]: torch.Tensor[], factor: number): void {
+    a!.add(b!).add(c!.mul(c!)).sum().mul(factor).backward()
+  }
+
+  test('a gradient nobody has seen gives its block back when it is cleared, and is right again later', () => {
+    const params = leaves()
+    const optimizer = new torch.optim.SGD(params, { lr: 0 })
+    pass(params, 1)
+    optimizer.zeroGrad()
+    const cleared = memoryStats().used
+    pass(params, 2)
+    const full = memoryStats().used
+    expect(full - cleared).toBeGreaterThanOrEqual(3 * 4 * N)
+    for (let i = 0; i < 5; i++) {
+      optimizer.zeroGrad()
+      collector().sweep()
+      expect(memoryStats().used).toBeLessThanOrEqual(cleared)
+      pass(params, 3)
+    }
+    pass(params, 4)
+    expect(params.map((p) => p.grad!.select(0, N - 1).item())).toEqual([7, 7, 42])
+  })
+
+  test('one that was seen stays what it was', () => {
+    const params = leaves()
+    const optimizer = new torch.optim.SGD(params, { lr: 0 })
+    pass(params, 1)
+    const seen = params.map((p) => p.grad!)
+    optimizer.zeroGrad()
+    pass(params, 2)
+    collector().sweep()
+    expect(seen.map((g) => g.sum().item())).toEqual([N, N, 6 * N])
+    expect(params.map((p) => p.grad!.sum().item())).toEqual([2 * N, 2 * N, 12 * N])
+  })
+})
+
+describe('blocks', () => {
+  test('take at most a quarter more than asked for, when small; a sixteenth, when large', () => {
+    const { heap } = collector()
+    for (let bytes = 300; bytes < 2 ** 26; bytes = Math.floor(bytes * 1.07) + 1) {
+      const before = heap.used
+      const ptr = heap.alloc(bytes)
+      const taken = heap.used - before
+      heap.release(ptr, bytes)
+      expect(taken).toBeGreaterThanOrEqual(bytes)
+      expect(taken / bytes).toBeLessThanOrEqual(bytes > 4096 ? 17 / 16 : 1.25)
+      expect(heap.used).toBe(before)
+    }
+  })
+})
+
 describe('scope', () => {
   test('releases what was made inside, keeps what is returned or kept', () => {
     let lost: torch.Tensor | undefined
