@@ -1,4 +1,4 @@
-/** One test for each call and law; what doesn't hold yet stands in `gaps.json` with the reason, and fails once it holds. */
+/** One test for each call and law that applies to it; what doesn't hold yet stands in `gaps.json` with the reason, and fails once it holds. */
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { Law } from './laws.ts'
@@ -15,9 +15,10 @@ export function check(laws: Readonly<Record<string, Law>>): void {
     describe(name, () => {
       for (const [op, calls] of samples) {
         for (const s of calls) {
+          if (!law.applies(s)) continue
           const held = gaps[name]?.[s.label] !== undefined && process.env['CONFORMANCE_GAPS'] === undefined ? test.fails : test
           held(`${op}: ${s.label}`, () => {
-            const bad = law(s) ?? null
+            const bad = law.broken(s)
             if (bad !== null) expect.fail(bad)
           })
         }

@@ -197,7 +197,11 @@ export function leaves(s: Sample): { x: Tensor[]; wrt: Tensor[] } {
   return { x, wrt: s.wrt.map((i) => x[i]!.requiresGrad_()) }
 }
 
+const known = new WeakMap<Sample, boolean>()
+
 /** Does a gradient flow through the call? */
 export function differentiable(s: Sample): boolean {
-  return s.call(leaves(s).x).some((y) => y.requiresGrad)
+  const flows = known.get(s) ?? s.call(leaves(s).x).some((y) => y.requiresGrad)
+  known.set(s, flows)
+  return flows
 }
