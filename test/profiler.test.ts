@@ -183,3 +183,120 @@ describe('modes', () => {
     expect(x.grad!.item()).toBeCloseTo(Math.exp(Math.sin(0.5)) * Math.cos(0.5), 6)
   })
 })
+
+/** Each event with the one it happened in. */
+const tree = (events: readonly ProfileEvent[]): (readonly [string, string | null])[] => events.map((e) => [e.name, e.parent?.name ?? null])
+
+describe('named ranges', () => {
+  test('record_function', () => {
+    const forward = (x: Tensor): Tensor => {
+      const y = recordFunction('outer', () => {
+        const inner = x.mul(2).add(4)
+        return recordFunction('inner', () => inner.sub(1))
+      })
+      return y.div(1)
+    }
+    const report = profile(() => forward(torch.ones([3, 3])))
+    expect(tree(report.events())).toEqual([
+      ['outer', null],
+      ['mul', 'outer'],
+      ['add', 'outer'],
+      ['inner', 'outer'],
+      ['sub', 'inner'],
+      ['div', null],
+    ])
+    // Wrapped functions keep their names, receivers and errors, so it decorates methods.
+    const add = recordFunction.wrap('sum')(function add(this: { k: number }, a: number): number {
+      if (a < 0) throw new RangeError('negative')
+      return a + this.k
+    })
+    expect(add.name).toBe('add')
+    const seen = profile(() => {
+      expect(add.call({ k: 2 }, 1)).toBe(3)
+      expect(() => add.call({ k: 2 }, -1)).toThrow('negative')
+    })
+    expect(tree(seen.events())).toEqual([
+      ['sum', null],
+      ['sum', null],
+    ])
+    expect(add.call({ k: 2 }, 2)).toBe(4)
+  })
+
+  test('inside Functions and hooks, ranges stand in what runs', () => {
+    class Twice extends autograd.Function {
+      static forward(_ctx: torch.autograd.FunctionContext, x: Tensor): Tensor {
+        return recordFunction('there', () => x.mul(2))
+      }
+      static backward(_ctx: torch.autograd.FunctionContext, g: Tensor): Tensor {
+        return recordFunction('back', () => g.mul(2))
+      }
+    }
+    const x = leaf(1, 2)
+    x.registerHook(() => recordFunction('hook', () => undefined))
+    const events = tree(profile(() => Twice.apply(x).sum().backward()).events())
+    expect(events).toContainEqual(['there', null])
+    expect(events).toContainEqual(['back', 'TwiceBackward'])
+    expect(events).toContainEqual(['mul', 'back'])
+    expect(events).toContainEqual(['hook', 'torch::autograd::AccumulateGrad'])
+  })
+
+  test('record_function_callbacks', () => {
+    const x = leaf(1, 2)
+    const report = profile(() => recordFunction('foo', () => x.mul(x)))
+    const [foo] = report.keyAverages({ kind: 'user' })
+    expect([foo!.name, foo!.count]).toEqual(['foo', 1])
+    const [range, mul] = report.events()
+    expect(range!.cpuTimeTotal).toBeGreaterThanOrEqual(mul!.cpuTimeTotal)
+    expect(report.table()).toContain('foo')
+  })
+
+  test('record_function_legacy', () => {
+    const x = leaf(1, 2)
+    const report = profile(() => {
+      const range = recordFunction.enter('bar')
+      x.mul(2)
+      range.restore()
+      range.restore()
+      x.exp()
+      recordFunction.enter('open')
+      x.sin()
+    })
+    expect(tree(report.events())).toEqual([
+      ['bar', null],
+      ['mul', 'bar'],
+      ['exp', null],
+      ['open', null],
+      ['sin', 'open'],
+    ])
+    // What was left open ended with the profile.
+    const [, , , open, sin] = report.events()
+    expect(open!.start + open!.cpuTimeTotal).toBeGreaterThanOrEqual(sin!.start + sin!.cpuTimeTotal)
+    {
+      using _ = recordFunction.enter('outside')
+    }
+  })
+
+  test('record_function_multithreaded', () => {
+    const x = leaf(1, 2)
+    const report = profile(() => {
+      const outer = recordFunction.enter('outer')
+      recordFunction('inner', () => {
+        outer.restore()
+        x.mul(2)
+      })
+      const before = recordFunction.enter('before')
+      recordFunction('inside', () => x.exp())
+      before.restore()
+    })
+    // A range that outlives the one it began in didn't happen in it.
+    expect(tree(report.events())).toEqual([
+      ['outer', null],
+      ['inner', null],
+      ['mul', 'inner'],
+      ['before', null],
+      ['inside', 'before'],
+      ['exp', 'inside'],
+    ])
+    for (const e of report.events()) expect(e.selfCpuTimeTotal).toBeGreaterThanOrEqual(-1e-6)
+  })
+})

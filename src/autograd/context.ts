@@ -3,6 +3,7 @@ import { ArgumentError, AutogradError, GraphError, UnsupportedError } from '../e
 import { full } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { isTensor, type TensorCore } from '../tensor.ts'
+import { warn } from '../warnings.ts'
 import { freed, Node, type OutputMeta, type Pass, type SavedSlot, type SavedTensor } from './node.ts'
 import { distribute, fill, type Slots } from './slots.ts'
 import { callHook } from './user.ts'
@@ -95,6 +96,12 @@ export class FunctionContext<S extends Kept = readonly Tensor[]> {
   get savedTensors(): S {
     const { shown, node, backward } = this.#state
     return (shown ?? node?.savedTensors ?? backward) as S
+  }
+
+  /** PyTorch's former name of `savedTensors`; warns. */
+  get savedVariables(): S {
+    warn("'savedVariables' is deprecated; use 'savedTensors'", 'DeprecationWarning')
+    return this.savedTensors
   }
 
   /** Declares inputs that forward changes in place; they must be returned. */

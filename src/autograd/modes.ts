@@ -52,8 +52,8 @@ export interface ProfileWatch {
   op<R extends TensorCore | TensorCore[]>(name: string, args: readonly unknown[], run: () => R): R
   /** Runs a node of a pass; `made` are the gradients of its inputs afterwards. */
   node(node: Node, made: readonly (TensorCore | null)[], run: () => void): void
-  /** Runs a named part of the program. */
-  range<R>(name: string, run: () => R): R
+  /** Begins a named part of the program; the result ends it. */
+  range(name: string): Leave
 }
 
 /** The modes in force. Read on every op, so plain fields. */

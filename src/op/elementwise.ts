@@ -14,7 +14,7 @@ import { cloneContiguous, type Kernel, kernel, run, run1, run2, runInto, type Sc
 import type { Tensor } from '../fluent.ts'
 import { broadcast, sameShape } from '../shape.ts'
 import { refuse, TensorCore } from '../tensor.ts'
-import { type Refusal, refuseMixed, refuseResult, refuseType, refuseZero } from './operands.ts'
+import { type Refusal, refuseMixed, refuseResult, refuseType, refuseZero, underived } from './operands.ts'
 import { refuseOverlap } from './overlap.ts'
 import { ElementwiseNode, Y } from './recorded.ts'
 import { collectInputs, countScalars, renumber } from './trace.ts'
@@ -55,6 +55,8 @@ export interface ElementwiseRecord {
   readonly divisor?: number
   /** torch's names of the inputs, then of the scalars. Default: those of `same`, or self, other, … */
   readonly names?: readonly string[]
+  /** In place of `vjp`: calls are recorded, and refused when a pass arrives at them. */
+  readonly underived?: true
   /** Numbers of the call that the operation itself stands for, by name: the exponent of a square. */
   readonly fixed?: Readonly<Record<string, number>>
 }
@@ -90,8 +92,11 @@ export class ElementwiseOp {
   constructor(name: string, arity: number, record: ElementwiseRecord) {
     this.name = name
     this.arity = arity
-    this.record = record
-    this.differentiable = record.vjp !== undefined
+    const refuse = (): never => {
+      throw underived(name)
+    }
+    this.record = record.underived ? { ...record, vjp: new Array<Rule>(arity).fill(refuse) } : record
+    this.differentiable = this.record.vjp !== undefined
   }
 
   /** `scalarMask`: bit i set if input i is a JS number. Inputs come first among the scalars, in order. */
@@ -402,7 +407,9 @@ export class ElementwiseOp {
     let s = 0
     const operands = Array.from({ length: SLOTS - 1 }, (_, k) => (k < this.arity && scalarMask & (1 << k) ? scalar(s++) : input(1 + k)))
     const params = Array.from({ length: this.record.scalars ?? 0 }, () => scalar(s++))
-    const traced = rule<Scalar>(g, { a: operands[0]!, b: operands[1]!, c: operands[2]!, y: input(1 + Y), s: params })
+    const slots = { a: operands[0]!, b: operands[1]!, c: operands[2]!, y: input(1 + Y), s: params }
+    // What has no derivative reads nothing; its kernel will be refused.
+    const traced = this.record.underived ? g.neg() : rule<Scalar>(g, slots)
     const seen = new Set<number>()
     collectInputs(traced, seen)
     const uses = [...seen].filter((k) => k > 0).sort((x, y) => x - y)
@@ -422,6 +429,7 @@ export class ElementwiseOp {
   backward(plan: Plan, key: number, types: readonly DTypeInfo[], out: DTypeInfo): Kernel {
     let hit = plan.kernels.get(key)
     if (hit === undefined) {
+      if (this.record.underived) throw underived(this.name)
       const wide = types.some((t) => t.name === 'float64') || out.name === 'float64'
       const compute = wide ? 'float64' : 'float32'
       const s = (this.record.scalars ?? 0) + 3

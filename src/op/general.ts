@@ -14,6 +14,7 @@ import { Layout } from '../layout.ts'
 import type { Owner } from '../memory/storage.ts'
 import { type Shape, sameShape } from '../shape.ts'
 import { empty, refuse, TensorCore } from '../tensor.ts'
+import { underived } from './operands.ts'
 
 /** In a rule's `reads`: output k of the operation, as `OUT - k`. Inputs are 0, 1, … */
 export const OUT = -1
@@ -44,6 +45,13 @@ export interface VjpRule<P> {
 /** A rule that reads the listed inputs (and outputs, as `OUT`). */
 export function vjp<P>(reads: readonly number[], of: VjpRule<P>['of']): VjpRule<P> {
   return { reads, of }
+}
+
+/** In place of a rule: calls are recorded, and refused when a pass arrives at them. */
+export function noRule<P>(op: string): VjpRule<P> {
+  return vjp([], () => {
+    throw underived(op)
+  })
 }
 
 /** A batched call: values with the batch somewhere, and where (-1: not batched). */

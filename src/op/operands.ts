@@ -1,6 +1,6 @@
 /** What elementwise operations refuse: dtypes without a meaning, operands that must agree, integers divided by zero. */
 import type { DTypeInfo } from '../dtype.ts'
-import { ArgumentError, DTypeError } from '../errors.ts'
+import { ArgumentError, DTypeError, UnsupportedError } from '../errors.ts'
 import { reduce } from '../execute.ts'
 import { dataView, TensorCore } from '../tensor.ts'
 
@@ -76,5 +76,13 @@ export function refuseResult(op: string, result: DTypeInfo, to: DTypeInfo): DTyp
   return new DTypeError(
     `result type ${typeName(result)} can't be cast to the desired output type ${typeName(to)} (${op}_ on ${to.name}); use ${op}, which gives ${result.name}`,
     { op: `${op}_`, dtypes: [result.name, to.name] },
+  )
+}
+
+/** The refusal of an operation whose derivative nobody has written, when a pass arrives at it. */
+export function underived(op: string): UnsupportedError {
+  return new UnsupportedError(
+    `the derivative for '${op}' is not implemented: a gradient has to pass through it. If it should stop there, give ${op} detached tensors (x.detach()); if not, give it a derivative with autograd.Function`,
+    { op },
   )
 }

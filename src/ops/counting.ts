@@ -1,12 +1,11 @@
 /** Which elements there are, how often, and whether tensors agree; without gradients. */
 import { dtypes } from '../dtype.ts'
 import { ArgumentError, DTypeError, ShapeError, show } from '../errors.ts'
-import { full } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
-import { type GeneralOp, general } from '../op/general.ts'
+import { type GeneralOp, general, noRule } from '../op/general.ts'
 import { numel, sameShape, wrapDim } from '../shape.ts'
-import { empty, expectTensor, readAll, writeAll } from '../tensor.ts'
+import { empty, expectTensor, readAll, type TensorCore, writeAll } from '../tensor.ts'
 import { order } from './order.ts'
 import { concrete } from './positions.ts'
 
@@ -50,15 +49,22 @@ function distinct(
   return { first, inverse, counts }
 }
 
-function runs(op: string, x: Tensor, { returnInverse = false, returnCounts = false, dim }: RunOptions, sort: boolean): Tensor | Tensor[] {
-  expectTensor(op, x, 'argument 0')
-  const plain = concrete(op, x)
-  const data = readAll(plain)
-  const d = dim === undefined ? 0 : wrapDim(dim, x.layout.rank, op)
+interface Runs {
+  /** Null: single elements. */
+  readonly dim: number | null
+  readonly sort: boolean
+  readonly returnInverse: boolean
+  readonly returnCounts: boolean
+}
+
+/** The distinct elements or slices of a plain tensor, then what else was asked for. */
+function runsOf(x: TensorCore, { dim, sort, returnInverse, returnCounts }: Runs): TensorCore[] {
+  const data = readAll(x)
+  const d = dim ?? 0
   const { shape } = x.layout
-  const n = dim === undefined ? x.layout.numel : (shape[d] ?? 1)
-  const inner = dim === undefined ? 1 : numel(shape.slice(d + 1))
-  const outer = dim === undefined || n === 0 ? 1 : x.layout.numel / (n * inner)
+  const n = dim === null ? x.layout.numel : (shape[d] ?? 1)
+  const inner = dim === null ? 1 : numel(shape.slice(d + 1))
+  const outer = dim === null || n === 0 ? 1 : x.layout.numel / (n * inner)
   const compare = (i: number, j: number): number => {
     for (let o = 0; o < outer; o++) {
       for (let k = 0; k < inner; k++) {
@@ -70,28 +76,52 @@ function runs(op: string, x: Tensor, { returnInverse = false, returnCounts = fal
     return 0
   }
   let at: ArrayLike<number> = Int32Array.from({ length: n }, (_, i) => i)
-  if (sort) at = dim === undefined ? order(Float64Array.from(data), false) : (at as Int32Array).toSorted(compare)
+  if (sort) at = dim === null ? order(Float64Array.from(data), false) : (at as Int32Array).toSorted(compare)
   const found = distinct(at, (i, j) => compare(i, j) === 0)
-  const chosen = (dim === undefined ? x.detach().reshape([-1]) : x.detach()).indexSelect(d, integers(found.first, [found.first.length]))
-  const results = [chosen]
-  if (returnInverse) results.push(integers(found.inverse, dim === undefined ? shape : [n]))
+  const plain = (x as Tensor).detach()
+  const results: TensorCore[] = [(dim === null ? plain.reshape([-1]) : plain).indexSelect(d, integers(found.first, [found.first.length]))]
+  if (returnInverse) results.push(integers(found.inverse, dim === null ? shape : [n]))
   if (returnCounts) results.push(integers(found.counts, [found.counts.length]))
-  return results.length === 1 ? chosen : results
+  return results
+}
+
+const uniqueOp: GeneralOp<Runs> = /* @__PURE__ */ general('unique', {
+  node: ({ dim }) => (dim === null ? 'Unique2Backward0' : 'UniqueDimBackward0'),
+  forward: ([x], p) => runsOf(x!, p),
+  vjp: [noRule('unique')],
+})
+const consecutiveOp: GeneralOp<Runs> = /* @__PURE__ */ general('uniqueConsecutive', {
+  node: 'UniqueConsecutiveBackward0',
+  forward: ([x], p) => runsOf(x!, p),
+  vjp: [noRule('uniqueConsecutive')],
+})
+
+function runs(
+  op: GeneralOp<Runs>,
+  x: Tensor,
+  { returnInverse = false, returnCounts = false, dim }: RunOptions,
+  sort: boolean,
+): Tensor | Tensor[] {
+  expectTensor(op.name, x, 'argument 0')
+  concrete(op.name, x)
+  const d = dim === undefined ? null : wrapDim(dim, x.layout.rank, op.name)
+  const results = op.call([x], { dim: d, sort, returnInverse, returnCounts }) as Tensor[]
+  return results.length === 1 ? results[0]! : results
 }
 
 /**
  * The distinct elements in ascending order (or, with `dim`, the distinct slices in lexicographic order), as a vector; with
  * `returnInverse` also where each element went, with `returnCounts` how often each occurs (int32), in a list. Every NaN counts.
- * No gradient. Errors: UnsupportedError inside vmap.
+ * Errors: UnsupportedError inside vmap, and when a gradient has to pass through it.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.unique.html
  */
 export function unique(x: Tensor, options: UniqueOptions = {}): Tensor | Tensor[] {
-  return runs('unique', x, options, true)
+  return runs(uniqueOp, x, options, true)
 }
 
 /** As `unique`, but only neighbours that are equal become one. @see https://docs.pytorch.org/docs/stable/generated/torch.unique_consecutive.html */
 export function uniqueConsecutive(x: Tensor, options: RunOptions = {}): Tensor | Tensor[] {
-  return runs('uniqueConsecutive', x, options, false)
+  return runs(consecutiveOp, x, options, false)
 }
 
 /** Options of `bincount`. */
@@ -102,9 +132,25 @@ export interface BincountOptions {
   readonly minlength?: number
 }
 
+const bincountOp: GeneralOp<{ readonly length: number }> = /* @__PURE__ */ general('bincount', {
+  node: 'torch::autograd::NotImplemented',
+  forward: ([x, weights], { length }, owner) => {
+    const w = weights === undefined ? null : readAll(weights)
+    const sums = new Float64Array(length)
+    readAll(x!).forEach((v, i) => {
+      sums[v] = sums[v]! + (w === null ? 1 : w[i]!)
+    })
+    const float = weights?.dt.floating ? weights.dt : dtypes.float64
+    const out = empty(Layout.of([length]), w === null ? dtypes.int32 : float, owner)
+    writeAll(out, sums)
+    return out
+  },
+  vjp: [null, noRule('bincount')],
+})
+
 /**
  * How often each of 0, 1, 2, … occurs in a vector of whole numbers (int32), or the sums of their weights (float64).
- * Errors: ArgumentError for negative numbers, ShapeError, DTypeError.
+ * Errors: ArgumentError for negative numbers, ShapeError, DTypeError, UnsupportedError when the weights' gradient is asked for.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.bincount.html
  */
 export function bincount(x: Tensor, options: BincountOptions = {}): Tensor {
@@ -122,16 +168,8 @@ export function bincount(x: Tensor, options: BincountOptions = {}): Tensor {
       shapes: [x.shape, weights.shape],
     })
   }
-  const w = weights === undefined ? null : readAll(concrete(op, weights))
   const length = values.reduce((n, v) => Math.max(n, v + 1), minlength)
-  const sums = new Float64Array(length)
-  values.forEach((v, i) => {
-    sums[v] = sums[v]! + (w === null ? 1 : w[i]!)
-  })
-  const float = weights?.dt.floating ? weights.dt : dtypes.float64
-  const out = full([length], 0, w === null ? dtypes.int32 : float, null)
-  writeAll(out, sums)
-  return out as Tensor
+  return bincountOp.one(weights === undefined ? [x] : [x, weights], { length })
 }
 
 /** Options of `histc`. */

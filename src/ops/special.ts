@@ -102,11 +102,13 @@ export function signbit(x: Tensor): Tensor {
 }
 
 const heavisideOp = /* @__PURE__ */ new ElementwiseOp('heaviside', 2, {
+  node: 'torch::autograd::NotImplemented',
+  underived: true,
   value: (x, values) => values!.where(x!.eq(0), x!.gt(0).where(x!.eq(x!), 0)),
 })
 
 /**
- * 0 below 0 (and for NaN), 1 above, `values` at 0; without gradient. Errors: DTypeError for different dtypes.
+ * 0 below 0 (and for NaN), 1 above, `values` at 0. Errors: DTypeError for different dtypes, in a backward pass UnsupportedError.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.heaviside.html
  */
 export function heaviside(x: Tensor, values: Tensor): Tensor {

@@ -7,6 +7,7 @@ export {
   type ProfileEvent,
   type ProfileOptions,
   profile,
+  type RecordFunction,
   recordFunction,
   type SortKey,
   type TableOptions,

@@ -1,5 +1,5 @@
 /** The profiler: what a program's operations and backward nodes take in time and memory, and which belong together. */
-import { type Leave, modeOf, modes, type ProfileWatch, type Selection } from '../autograd/modes.ts'
+import { guard, type Leave, type ModeGuard, modeOf, modes, type ProfileWatch, type Selection } from '../autograd/modes.ts'
 import { type Node, nextSequence } from '../autograd/node.ts'
 import { ArgumentError, ModeError } from '../errors.ts'
 import { isTensor, type TensorCore } from '../tensor.ts'
@@ -75,7 +75,8 @@ class Recorder implements ProfileWatch, Selection {
   private readonly outer: Selection | null = modes.selection
   private readonly began: number = performance.now()
   private readonly shapes: boolean
-  private open: Open | null = null
+  /** Begun and not ended, each after the one it happens in. */
+  private readonly open: Open[] = []
 
   constructor(shapes: boolean) {
     this.shapes = shapes
@@ -114,13 +115,14 @@ class Recorder implements ProfileWatch, Selection {
     }
   }
 
-  range<R>(name: string, run: () => R): R {
+  range(name: string): Leave {
     const event = this.enter(name, 'user', -1, [])
-    try {
-      return run()
-    } finally {
-      this.leave(event)
-    }
+    return () => this.leave(event)
+  }
+
+  /** Ends what was left open, the innermost first. */
+  finish(): void {
+    while (this.open.length > 0) this.leave(this.open.at(-1)!)
   }
 
   private enter(name: string, kind: EventKind, sequenceNr: number, tensors: readonly TensorCore[]): Open {
@@ -133,20 +135,24 @@ class Recorder implements ProfileWatch, Selection {
       selfCpuTimeTotal: 0,
       bytes: 0,
       inputShapes: this.shapes ? tensors.map((t) => t.layout.shape) : [],
-      parent: this.open,
+      parent: this.open.at(-1) ?? null,
     }
     this.events.push(event)
-    this.open = event
+    this.open.push(event)
     event.start = this.now()
     return event
   }
 
+  /** Ends an event. Ranges may end in any order: what outlives the event it began in happened in the one around that. */
   private leave(event: Open): void {
+    const place = this.open.lastIndexOf(event)
+    if (place === -1) return
     const took = this.now() - event.start
     event.cpuTimeTotal = took
     event.selfCpuTimeTotal += took
+    this.open.splice(place, 1)
+    event.parent = this.open[place - 1] ?? null
     if (event.parent !== null) event.parent.selfCpuTimeTotal -= took
-    this.open = event.parent
   }
 
   private now(): number {
@@ -315,6 +321,7 @@ export function profile<R>(fn: () => R, { recordShapes = false }: ProfileOptions
     return () => {
       modes.profile = null
       modes.selection = selection
+      recorder.finish()
     }
   }
   const result = modeOf('profile', enter)(fn)
@@ -322,12 +329,48 @@ export function profile<R>(fn: () => R, { recordShapes = false }: ProfileOptions
   return new Profile(result, recorder.events)
 }
 
+type AnyFunction = (...args: never[]) => unknown
+
+/** Names parts of a program for profiles: a block, a function or method that is one at each call, a guard. */
+export interface RecordFunction {
+  /** Runs `fn` as a range of that name. */
+  <R>(name: string, fn: () => R): R
+  /** What makes each call of a function a range; as it stands, a standard method decorator. */
+  wrap(name: string): <F extends AnyFunction>(fn: F, context?: ClassMethodDecoratorContext) => F
+  /** Begins a range that ends with `restore()`, with a `using` block, or with the profile. */
+  enter(name: string): ModeGuard
+}
+
+const nothing: Leave = () => {}
+const begin = (name: string): Leave => (modes.profile === null ? nothing : modes.profile.range(name))
+const during = <R>(name: string, fn: () => R): R => {
+  const leave = begin(name)
+  try {
+    return fn()
+  } finally {
+    leave()
+  }
+}
+
 /**
- * Runs `fn` as a named range of the profile that is running, if one is.
+ * Names a part of the program in the profile that is running, if one is. Events have the innermost range that was open from
+ * their start to their end as their parent; ranges may be opened inside Functions and hooks, and end in any order (those that
+ * overlap without one being inside the other both count the time).
  * @example
  * recordFunction('optimizer', () => optimizer.step())
+ * const step = recordFunction.wrap('step')((x: Tensor) => loss(x).backward())
+ * const range = recordFunction.enter('load') // … range.restore()
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.profiler.record_function.html
  */
-export function recordFunction<R>(name: string, fn: () => R): R {
-  return modes.profile === null ? fn() : modes.profile.range(name, fn)
-}
+export const recordFunction: RecordFunction = /* @__PURE__ */ Object.assign(during, {
+  wrap: (name: string) => {
+    return <F extends AnyFunction>(fn: F): F => {
+      const wrapped = function (this: unknown, ...args: never[]): unknown {
+        return during(name, () => fn.apply(this, args))
+      }
+      Object.defineProperty(wrapped, 'name', { value: fn.name, configurable: true })
+      return wrapped as unknown as F
+    }
+  },
+  enter: (name: string): ModeGuard => guard(begin(name), 'recordFunction', false),
+})
