@@ -58,9 +58,9 @@ export type ReduceKernel = (outer: number, n: number, inner: number, input: numb
 export type ScanKernel = (outer: number, n: number, inner: number, input: number, output: number) => void
 
 /**
- * C = A·B (or C += A·B), for `batch` matrices: A[M,K] and B[K,N] with any row and column strides, C row-major with row
- * stride N. Strides in elements, addresses in bytes; a batch stride of 0 repeats a matrix. `work` is an address with
- * `matmulWork` bytes.
+ * C = start + A·B, for `batch` matrices: A[M,K] and B[K,N] with any row and column strides, C row-major with row stride N.
+ * Strides in elements, addresses in bytes; a batch stride of 0 repeats a matrix. `start` is 0 (nothing), 1 (what is in C), or
+ * the address of N elements that every row starts from. `work` is an address with `matmulWork` bytes.
  */
 export type MatmulKernel = (
   batch: number,
@@ -77,7 +77,7 @@ export type MatmulKernel = (
   bCol: number,
   c: number,
   cBatch: number,
-  accumulate: number,
+  start: number,
   work: number,
 ) => void
 

@@ -27,13 +27,13 @@ export function blasBackend(inner: Backend, memory: LinearMemory, blas: Blas, th
   let buffer: ArrayBufferLike | undefined
   let base = 0
   const kernel = (gemm: Gemm, bytes: number, fallback: MatmulKernel): MatmulKernel => {
-    return (batch, m, n, k, a, aBatch, aRow, aCol, b, bBatch, bRow, bCol, c, cBatch, accumulate, work) => {
+    return (batch, m, n, k, a, aBatch, aRow, aCol, b, bBatch, bRow, bCol, c, cBatch, start, work) => {
       // A matrix times a vector runs at the speed of memory anyway.
       const small = m === 1 || n === 1 || m * n * k < least
       const left = small ? null : stored(m, k, aRow, aCol)
       const right = left === null ? null : stored(k, n, bRow, bCol)
       if (left === null || right === null) {
-        fallback(batch, m, n, k, a, aBatch, aRow, aCol, b, bBatch, bRow, bCol, c, cBatch, accumulate, work)
+        fallback(batch, m, n, k, a, aBatch, aRow, aCol, b, bBatch, bRow, bCol, c, cBatch, start, work)
         return
       }
       if (set !== threads()) blas.setThreads((set = threads()))
@@ -42,6 +42,7 @@ export function blasBackend(inner: Backend, memory: LinearMemory, blas: Blas, th
       const tall = bBatch === 0 && !left.transposed && aBatch === m * aRow && cBatch === m * n
       const [rows, times] = tall ? [m * batch, batch === 0 ? 0 : 1] : [m, batch]
       for (let i = 0; i < times; i++) {
+        if (start > 1) for (let r = 0; r < rows; r++) memory.u8.copyWithin(c + (i * cBatch + r * n) * bytes, start, start + n * bytes)
         gemm(
           rows,
           n,
@@ -52,7 +53,7 @@ export function blasBackend(inner: Backend, memory: LinearMemory, blas: Blas, th
           base + b + i * bBatch * bytes,
           right.transposed,
           right.step,
-          accumulate,
+          start === 0 ? 0 : 1,
           base + c + i * cBatch * bytes,
           n,
         )

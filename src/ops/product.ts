@@ -1,10 +1,9 @@
 /** Products of matrices and vectors as records: transposed operands by strides, leading dims broadcast as batches. */
 import { computeType, input, Program, scalar } from '../backend/scalar.ts'
 import type { DTypeInfo } from '../dtype.ts'
-import { backend, contiguous, copyInto, fillWith, type Kernel, kernel, runInto, workspace } from '../execute.ts'
+import { backend, contiguous, copyInto, type Kernel, kernel, runInto, workspace } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
-import { linearMemory } from '../memory/linear.ts'
 import { EXTERNAL, type Owner } from '../memory/storage.ts'
 import { type Batched, type GeneralOp, general, inFront, vjp } from '../op/general.ts'
 import { broadcast, numel, type Shape } from '../shape.ts'
@@ -65,55 +64,23 @@ function multiply(
   const n = lb.shape[bCol]!
   const out = empty(Layout.of([...lead, m, n]), a.dt, owner)
   if (out.layout.numel === 0) return out
-  if (start !== null) fillRows(out, start)
-  if (k === 0) {
-    if (start === null) fillWith(out, 0)
-    return out
-  }
   const b0 = backend()
   const work = workspace(b0.matmulWork(a.dt.name, m, n, k))
+  const from = start === null ? 0 : startOf(out, start)
   const [pa, pb, pc] = [address(a), address(b), out.storage.ptr]
   const sa = la.strides
   const sb = lb.strides
-  b0.matmul(a.dt.name)(
-    batch,
-    m,
-    n,
-    k,
-    pa,
-    aBatch,
-    sa[aRow]!,
-    sa[aCol]!,
-    pb,
-    bBatch,
-    sb[bRow]!,
-    sb[bCol]!,
-    pc,
-    m * n,
-    start === null ? 0 : 1,
-    work,
-  )
+  b0.matmul(a.dt.name)(batch, m, n, k, pa, aBatch, sa[aRow]!, sa[aCol]!, pb, bBatch, sb[bRow]!, sb[bCol]!, pc, m * n, from, work)
   return out
 }
 
-/** Every row of a fresh matrix becomes the row that `start` is, by copies of doubling size; other shapes broadcast. */
-function fillRows(out: TensorCore, start: ArrayLike): void {
-  const row = out.layout.shape[1]! * out.dt.bytes
-  if (
-    start.layout.numel * out.dt.bytes !== row ||
-    !start.layout.contiguous ||
-    start.layout.shape.at(-1) === 1 ||
-    start.storage.ptr === EXTERNAL
-  ) {
-    copyInto(out, start)
-    return
-  }
-  const { u8 } = linearMemory()
-  const to = out.storage.ptr
-  const from = address(start)
-  const total = out.layout.numel * out.dt.bytes
-  u8.copyWithin(to, from, from + row)
-  for (let done = row; done < total; done *= 2) u8.copyWithin(to + done, to, to + Math.min(done, total - done))
+/** The address of the row that every row of `out` starts from; otherwise `start` is copied into `out`, and the answer is 1. */
+function startOf(out: TensorCore, start: ArrayLike): number {
+  const { layout, storage } = start
+  const n = out.layout.shape[1]!
+  if (layout.numel === n && layout.contiguous && layout.shape.at(-1) === n && storage.ptr !== EXTERNAL) return address(start)
+  copyInto(out, start)
+  return 1
 }
 
 /** Which operands of a product are read transposed, and whether it counts as batched (for its name only). */

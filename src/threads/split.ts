@@ -112,10 +112,10 @@ function reduce(fn: ReduceKernel, op: ReduceOp, dtype: DType, team: Team): Reduc
 function matmul(backend: Backend, dtype: DType, team: Team): MatmulKernel {
   const fn = backend.matmul(dtype)
   const { bytes } = dtypes[dtype]
-  return (batch, m, n, k, a, aBatch, aRow, aCol, b, bBatch, bRow, bCol, c, cBatch, accumulate, work) => {
+  return (batch, m, n, k, a, aBatch, aRow, aCol, b, bBatch, bRow, bCol, c, cBatch, start, work) => {
     const { pool, threads } = team
     if (pool === null || batch * m * n * k < team.least.product || !pool.knows(fn)) {
-      fn(batch, m, n, k, a, aBatch, aRow, aCol, b, bBatch, bRow, bCol, c, cBatch, accumulate, work)
+      fn(batch, m, n, k, a, aBatch, aRow, aCol, b, bBatch, bRow, bCol, c, cBatch, start, work)
       return
     }
     // One B for matrices of A that follow each other: kernels multiply one tall matrix, and so must its parts.
@@ -126,7 +126,7 @@ function matmul(backend: Backend, dtype: DType, team: Team): MatmulKernel {
     let w = work
     const part = (i: number, matrices: number, row: number, some: number): void => {
       const [pa, pb, pc] = [a + (i * aBatch + row * aRow) * bytes, b + i * bBatch * bytes, c + (i * cBatch + row * n) * bytes]
-      pool.part([matrices, some, n, k, pa, aBatch, aRow, aCol, pb, bBatch, bRow, bCol, pc, cBatch, accumulate, w])
+      pool.part([matrices, some, n, k, pa, aBatch, aRow, aCol, pb, bBatch, bRow, bCol, pc, cBatch, start, w])
       w += room
     }
     if (stack >= threads) {
@@ -136,10 +136,10 @@ function matmul(backend: Backend, dtype: DType, team: Team): MatmulKernel {
       // As many parts for each thread, or the last one waits; each of two tiles at least, since a single row goes another way.
       const parts = threads * Math.max(1, Math.min(PARTS, Math.floor(rows / (GOOD_ROWS * threads))))
       const tiles = Math.ceil(rows / TILE_ROWS)
-      const start = (p: number): number => Math.min(rows, Math.floor((p * tiles) / parts) * TILE_ROWS)
-      for (let p = 0; p < parts; p++) part(0, stack, start(p), start(p + 1) - start(p))
+      const first = (p: number): number => Math.min(rows, Math.floor((p * tiles) / parts) * TILE_ROWS)
+      for (let p = 0; p < parts; p++) part(0, stack, first(p), first(p + 1) - first(p))
     } else {
-      fn(batch, m, n, k, a, aBatch, aRow, aCol, b, bBatch, bRow, bCol, c, cBatch, accumulate, work)
+      fn(batch, m, n, k, a, aBatch, aRow, aCol, b, bBatch, bRow, bCol, c, cBatch, start, work)
       return
     }
     pool.run(fn as (...args: number[]) => void, 16)

@@ -18,7 +18,9 @@ const linear: LinearMemory = {
 const A = 1 << 16
 const B = 6 << 20
 const C = 12 << 20
+const ROW = 17 << 20
 const WORK = 18 << 20
+const starts = ['nothing', 'C', 'row'] as const
 
 let seed = 1
 const random = (): number => (seed = (seed * 48271) % 2147483647) / 2147483647
@@ -32,7 +34,7 @@ interface Case {
   /** Which axis of A and B has unit stride; 2 means none. */
   a: 0 | 1 | 2
   b: 0 | 1 | 2
-  accumulate: boolean
+  start: 'nothing' | 'C' | 'row'
   sharedB: boolean
 }
 
@@ -65,20 +67,21 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
       fill(a, batch * aBatch + 8)
       fill(b, Math.max(1, batch) * Math.max(k * bRow, n * bCol) + 8)
       fill(c, batch * m * n + 8)
+      fill(ROW / width, n)
       const work = matmulWork(dtype, m, n, k)
       linear.u8.fill(0xa5, WORK, WORK + work + 64)
       const expected = new Float64Array(batch * m * n)
       for (let p = 0; p < batch; p++) {
         for (let i = 0; i < m; i++) {
           for (let j = 0; j < n; j++) {
-            let sum = t.accumulate ? view[c + (p * m + i) * n + j]! : 0
+            let sum = t.start === 'C' ? view[c + (p * m + i) * n + j]! : t.start === 'row' ? view[ROW / width + j]! : 0
             for (let l = 0; l < k; l++) sum += view[a + p * aBatch + i * aRow + l * aCol]! * view[b + p * bBatch + l * bRow + j * bCol]!
             expected[(p * m + i) * n + j] = sum
           }
         }
       }
       const after = view.slice(c + batch * m * n, c + batch * m * n + 8)
-      run(batch, m, n, k, A, aBatch, aRow, aCol, B, bBatch, bRow, bCol, C, m * n, t.accumulate ? 1 : 0, WORK)
+      run(batch, m, n, k, A, aBatch, aRow, aCol, B, bBatch, bRow, bCol, C, m * n, { nothing: 0, C: 1, row: ROW }[t.start], WORK)
       const tolerance = epsilon * (k + 2)
       let bad = -1
       for (let i = 0; i < expected.length && bad < 0; i++) {
@@ -96,7 +99,7 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
       for (let m = 0; m <= 8; m++) {
         for (let n = 0; n <= 18; n++) {
           const k = below(9)
-          check({ batch: 1, m, n, k, a: kinds[below(3)]!, b: kinds[below(3)]!, accumulate: random() < 0.5, sharedB: false })
+          check({ batch: 1, m, n, k, a: kinds[below(3)]!, b: kinds[below(3)]!, start: starts[below(3)]!, sharedB: false })
         }
       }
     })
@@ -109,7 +112,7 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
           k: below(i % 5 === 0 ? 700 : 50),
           a: below(3) as 0,
           b: below(3) as 0,
-          accumulate: random() < 0.5,
+          start: starts[below(3)]!,
           sharedB: random() < 0.5,
         })
       }
@@ -124,9 +127,20 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
           k: below(200),
           a: below(3) as 0,
           b: below(3) as 0,
-          accumulate: random() < 0.5,
+          start: starts[below(3)]!,
           sharedB: false,
         })
+      }
+    })
+    test('a vector and a large matrix', () => {
+      for (const [n, k] of [
+        [301, 203],
+        [130, 512],
+      ] as const) {
+        for (const start of starts) {
+          check({ batch: 1, m: 1, n, k, a: 2, b: 0, start, sharedB: false })
+          check({ batch: 1, m: n, n: 1, k, a: 1, b: 2, start, sharedB: false })
+        }
       }
     })
     test('one B for a contiguous batch', () => {
@@ -136,14 +150,14 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
         [7, 20, 4],
         [40, 100, 30],
       ] as const) {
-        check({ batch: 6, m, n, k, a: 2, b: 0, accumulate: false, sharedB: true })
-        check({ batch: 6, m, n, k, a: 0, b: 1, accumulate: true, sharedB: true })
+        check({ batch: 6, m, n, k, a: 2, b: 0, start: 'nothing', sharedB: true })
+        check({ batch: 6, m, n, k, a: 0, b: 1, start: 'C', sharedB: true })
       }
     })
     test('several blocks', () => {
-      check({ batch: 1, m: 200, n: 1100, k: 40, a: 0, b: 1, accumulate: false, sharedB: false })
-      check({ batch: 1, m: 101, n: 67, k: 1030, a: 1, b: 0, accumulate: true, sharedB: false })
-      check({ batch: 1, m: 10, n: 60, k: 2000, a: 1, b: 0, accumulate: false, sharedB: false })
+      check({ batch: 1, m: 200, n: 1100, k: 40, a: 0, b: 1, start: 'nothing', sharedB: false })
+      check({ batch: 1, m: 101, n: 67, k: 1030, a: 1, b: 0, start: 'C', sharedB: false })
+      check({ batch: 1, m: 10, n: 60, k: 2000, a: 1, b: 0, start: 'row', sharedB: false })
     })
     test('infinities and NaNs spread as in plain arithmetic', () => {
       for (let i = 0; i < 60; i++) {
@@ -155,7 +169,7 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
             k: below(20),
             a: below(3) as 0,
             b: below(3) as 0,
-            accumulate: i % 3 === 0,
+            start: starts[i % 3]!,
             sharedB: false,
           },
           true,

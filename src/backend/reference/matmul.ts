@@ -37,13 +37,14 @@ export function matmulKernel(memory: LinearMemory, dtype: DType): MatmulKernel {
   if (dtype === 'bool') throw new DTypeError('matmul: not implemented for bool', { op: 'matmul', dtypes: [dtype] })
   const addRow = dtype === 'float32' || dtype === 'float64' ? addFloatRow : addIntRow
   const bytes = bytesOf(dtype)
-  return (batch, m, n, k, a, aBatch, aRow, aCol, b, bBatch, bRow, bCol, c, cBatch, accumulate) => {
+  return (batch, m, n, k, a, aBatch, aRow, aCol, b, bBatch, bRow, bCol, c, cBatch, start) => {
     const view = viewOf(memory, dtype)
     const sums = new Float64Array(n)
     for (let s = 0; s < batch; s++) {
       for (let i = 0; i < m; i++) {
         const to = c / bytes + s * cBatch + i * n
-        for (let j = 0; j < n; j++) sums[j] = accumulate === 0 ? 0 : view[to + j]!
+        const from = start === 1 ? to : start / bytes
+        for (let j = 0; j < n; j++) sums[j] = start === 0 ? 0 : view[from + j]!
         addRow(sums, n, k, view, a / bytes + s * aBatch + i * aRow, aCol, b / bytes + s * bBatch, bRow, bCol)
         for (let j = 0; j < n; j++) view[to + j] = sums[j]!
       }
