@@ -48,8 +48,7 @@ export function accumulate(leaf: LeafMeta, g: TensorCore, area: Area, record: bo
     const c = collector()
     if (c.isHollow(old.storage)) c.refill(old.storage, takeable ? g.storage : c.owned(g.storage.bytes))
     if (!takeable) copyInto(old, g)
-    else if (old.storage.region !== null)
-      c.heap.memory.u8.copyWithin(old.storage.ptr, g.storage.ptr, g.storage.ptr + g.storage.bytes)
+    else if (old.storage.region !== null) c.heap.memory.u8.copyWithin(old.storage.ptr, g.storage.ptr, g.storage.ptr + g.storage.bytes)
     return
   }
   leaf.shown = false

@@ -12,7 +12,9 @@ function classOf(bytes: number): number {
   const last = bytes - 1
   const exponent = last < 4294967296 ? 31 - Math.clz32(last) : 32
   const part = (last - 2 ** exponent) / 2 ** exponent
-  return exponent < 12 ? LINEAR_CLASSES + (exponent - 8) * 4 + Math.floor(part * 4) : FIRST_LARGE + (exponent - 12) * 16 + Math.floor(part * 16)
+  return exponent < 12
+    ? LINEAR_CLASSES + (exponent - 8) * 4 + Math.floor(part * 4)
+    : FIRST_LARGE + (exponent - 12) * 16 + Math.floor(part * 16)
 }
 
 function classBytes(c: number): number {
