@@ -120,7 +120,7 @@ if (wanted('import to first gradient', 'cold')) {
   report({ row: 'import to first gradient', kind: 'cold', unit: 'ms', work: 1, values })
 }
 
-const steps: Row[] = rows.filter((r) => ['mlpAdam', 'cnn', 'transformer', 'curveFit'].includes(r.kind))
+const steps: Row[] = rows.filter((r) => !r.scoped && ['mlpAdam', 'cnn', 'transformer', 'curveFit'].includes(r.kind))
 for (const row of options.quick ? steps.filter((r) => r.kind === 'cnn') : steps) {
   const name = `resident set, ${row.name}`
   if (!wanted(name, 'memory')) continue
