@@ -21,6 +21,8 @@ export interface Sample {
   readonly wrt: readonly number[]
   /** The call on these tensors: its results in a list. */
   call(x: readonly Tensor[]): Tensor[]
+  /** The operation by itself, where `call` computes more. */
+  readonly alone?: (x: readonly Tensor[]) => unknown
   /** The in-place form on these tensors, the first of which is overwritten; absent where there is none. */
   readonly inPlace?: (x: readonly Tensor[]) => unknown
   /** The call overwrites (a clone of) its first tensor. */

@@ -50,8 +50,7 @@ const written = (change: (x: Tensor) => unknown): ((x: Tensor) => Tensor) => {
 }
 /** A large diagonal that makes matrices regular, with singular values apart. */
 const large = torch.diag(torch.tensor([6, 8, 11], { dtype: 'float64' }))
-const regular = (x: Tensor): Tensor => x.add(large)
-const probabilities = (x: Tensor): Tensor => x.detach().sigmoid()
+const regular = (x: Tensor): Tensor => x.add(large.to(x.dtype))
 
 export const table: Readonly<Record<string, readonly Entry[]>> = {
   adaptiveAvgPool2d: [on([[1, 2, 3, 4]], (x) => F.adaptiveAvgPool2d(x, [2, 3]))],
@@ -87,7 +86,7 @@ export const table: Readonly<Record<string, readonly Entry[]>> = {
   ],
   asStridedScatter: [on([[6], [2, 2]], (x, src) => x.asStridedScatter(src, [2, 2], [3, 1], 1))],
   avgPool1d: [on([[1, 2, 6]], (x) => F.avgPool1d(x, 2, { stride: 2, padding: 1 }))],
-  bernoulli: [on([[2, 3]], (x) => probabilities(x).bernoulli(seeded()))],
+  bernoulli: [on([[2, 3]], (x) => x.bernoulli(seeded()), { tensors: () => [values([2, 3]).sigmoid()] })],
   bernoulli_: [
     on(
       [[2, 3]],
@@ -131,33 +130,53 @@ export const table: Readonly<Record<string, readonly Entry[]>> = {
     { tensors: () => [values([3, 2]), integers(1, -1)], wrt: [0], call: ([x, i]) => [x!.get(i!)] },
   ],
   // The signs of the vectors are arbitrary: what doesn't depend on them is checked.
-  'linalg.cholesky': [on([[3, 3]], (x) => linalg.cholesky(x.add(x.t()).add(large)))],
-  'linalg.eigvalsh': [on([[2, 3, 3]], (x) => linalg.eigvalsh(x.add(x.transpose(1, 2)).add(large)))],
+  'linalg.cholesky': [on([[3, 3]], (x) => linalg.cholesky(regular(x.add(x.t()))))],
+  'linalg.eigvalsh': [on([[2, 3, 3]], (x) => linalg.eigvalsh(regular(x.add(x.transpose(1, 2)))))],
   'linalg.eigh': [
-    on([[3, 3]], (x) => {
-      const { eigenvalues, eigenvectors } = linalg.eigh(x.add(x.t()))
-      return eigenvectors.mul(eigenvalues.sin()).matmul(eigenvectors.t())
-    }),
-    on([[2, 2, 2]], (x) => {
-      const { eigenvalues, eigenvectors } = linalg.eigh(x.add(x.transpose(1, 2)), { uplo: 'U' })
-      return [eigenvalues, eigenvectors.square()]
-    }),
+    on(
+      [[3, 3]],
+      (x) => {
+        const { eigenvalues, eigenvectors } = linalg.eigh(x.add(x.t()))
+        return eigenvectors.mul(eigenvalues.sin()).matmul(eigenvectors.t())
+      },
+      { alone: ([x]) => linalg.eigh(x!) },
+    ),
+    on(
+      [[2, 2, 2]],
+      (x) => {
+        const { eigenvalues, eigenvectors } = linalg.eigh(x.add(x.transpose(1, 2)), { uplo: 'U' })
+        return [eigenvalues, eigenvectors.square()]
+      },
+      { alone: ([x]) => linalg.eigh(x!) },
+    ),
   ],
   'linalg.svd': [
-    on([[3, 2]], (x) => {
-      const { U, S, Vh } = linalg.svd(x, { fullMatrices: false })
-      return [S, U.mul(S.sin()).matmul(Vh)]
-    }),
-    on([[2, 3]], (x) => {
-      const { U, S, Vh } = linalg.svd(x)
-      return U.mul(S.exp()).matmul(Vh.narrow(0, 0, 2))
-    }),
-    on([[2, 3, 3]], (x) => {
-      const { U, S, Vh } = linalg.svd(regular(x))
-      return [U.square().mul(S.unsqueeze(-2)), Vh.square()]
-    }),
+    on(
+      [[3, 2]],
+      (x) => {
+        const { U, S, Vh } = linalg.svd(x, { fullMatrices: false })
+        return [S, U.mul(S.sin()).matmul(Vh)]
+      },
+      { alone: ([x]) => linalg.svd(x!) },
+    ),
+    on(
+      [[2, 3]],
+      (x) => {
+        const { U, S, Vh } = linalg.svd(x)
+        return U.mul(S.exp()).matmul(Vh.narrow(0, 0, 2))
+      },
+      { alone: ([x]) => linalg.svd(x!) },
+    ),
+    on(
+      [[2, 3, 3]],
+      (x) => {
+        const { U, S, Vh } = linalg.svd(regular(x))
+        return [U.square().mul(S.unsqueeze(-2)), Vh.square()]
+      },
+      { alone: ([x]) => linalg.svd(x!) },
+    ),
   ],
-  'linalg.logdet': [on([[3, 3]], (x) => linalg.logdet(regular(x)))],
+  'linalg.logdet': [on([[3, 3]], (x) => linalg.logdet(regular(x)), { alone: ([x]) => linalg.logdet(x!) })],
   hardsigmoid: [on([[2, 3]], (x) => torch.hardsigmoid(x.mul(3)))],
   maxPool1d: [on([[1, 2, 6]], (x) => F.maxPool1d(x, 2, { stride: 2 }))],
   maxPool2dWithIndices: [
