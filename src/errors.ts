@@ -3,9 +3,9 @@
 /** The facts an error may carry, for programs that want more than the text. */
 export interface ErrorDetail {
   /** The operation that refused, in torch's word: `matmul`. */
-  readonly op?: string
-  readonly shapes?: readonly (readonly number[])[]
-  readonly dtypes?: readonly string[]
+  readonly op?: string | undefined
+  readonly shapes?: readonly (readonly number[])[] | undefined
+  readonly dtypes?: readonly string[] | undefined
   readonly cause?: unknown
 }
 
@@ -67,6 +67,16 @@ export class ReleasedTensorError extends AutogradError {
 /** No memory left for a tensor, after everything that could be collected was. */
 export class MemoryError extends AutogradError {
   override name = 'MemoryError'
+}
+
+/** Runs what the operation `op` is made of: errors of the operations inside name it, too, and are the causes of what is thrown. */
+export function within<T>(op: string, run: () => T): T {
+  try {
+    return run()
+  } catch (e) {
+    if (!(e instanceof AutogradError) || e.op === undefined || e.op === op) throw e
+    throw new (e.constructor as typeof AutogradError)(`${e.message} (in ${op})`, { ...e, op, cause: e })
+  }
 }
 
 /** `[2, 3]`, the way shapes stand in every message. */

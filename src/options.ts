@@ -1,8 +1,8 @@
 /** Checks of options and callbacks: a misspelt option would silently be ignored, so it is refused. */
 import { ArgumentError } from './errors.ts'
 
-/** What an option may be, as `typeof` says it; 'any' where the operation looks for itself. */
-export type Kind = 'number' | 'boolean' | 'function' | 'any'
+/** What an option may be, as `typeof` says it, or a whole number; 'any' where the operation looks for itself. */
+export type Kind = 'number' | 'integer' | 'boolean' | 'function' | 'any'
 /** The names and kinds of the options O; the compiler sees that none is missing. */
 export type Known<O> = { readonly [K in keyof O]-?: Kind }
 
@@ -24,12 +24,15 @@ export function checkOptions<O extends object>(op: string, given: O | undefined,
     const kind: unknown = known[key]
     // What every object inherits is no option: a function, not a kind.
     if (typeof kind !== 'string') throw unknownOption(op, key, Object.keys(known))
-    const value = given[key]
-    if (kind !== 'any' && value !== undefined && typeof value !== kind) {
-      const what = kind === 'boolean' ? 'true or false' : `a ${kind}`
-      throw new ArgumentError(`${op}: ${key} must be ${what}, got ${describe(value)}`, { op })
-    }
+    if (given[key] !== undefined) checkKind(op, key, given[key], kind as Kind)
   }
+}
+
+/** Refuses a value of another kind. Errors: ArgumentError. */
+export function checkKind(op: string, name: string, value: unknown, kind: Kind): void {
+  if (kind === 'any' || (kind === 'integer' ? Number.isInteger(value) : typeof value === kind)) return
+  const what = kind === 'boolean' ? 'true or false' : kind === 'integer' ? 'a whole number' : `a ${kind}`
+  throw new ArgumentError(`${op}: ${name} must be ${what}, got ${describe(value)}`, { op })
 }
 
 function unknownOption(op: string, key: string, known: readonly string[]): ArgumentError {
@@ -42,9 +45,4 @@ function unknownOption(op: string, key: string, known: readonly string[]): Argum
 /** Refuses what can't be called. Errors: ArgumentError. */
 export function checkFunction(op: string, value: unknown): void {
   if (typeof value !== 'function') throw new ArgumentError(`${op}: expected a function, got ${describe(value)}`, { op })
-}
-
-/** Refuses what isn't true or false. Errors: ArgumentError. */
-export function checkBoolean(op: string, name: string, value: unknown): void {
-  if (typeof value !== 'boolean') throw new ArgumentError(`${op}: ${name} must be true or false, got ${describe(value)}`, { op })
 }

@@ -119,6 +119,11 @@ export function expectTensor(op: string, value: unknown, position: string): asse
   if (!(value instanceof TensorCore)) throw refuse(op, value, position)
 }
 
+/** `value` as a tensor or nothing (absent, null), or the refusal. */
+export function expectTensorOrNone(op: string, value: unknown, position: string): asserts value is TensorCore | null | undefined {
+  if (value !== undefined && value !== null) expectTensor(op, value, position)
+}
+
 /** What 32-bit addresses reach. */
 const ADDRESSABLE = 4 * 1024 ** 3
 

@@ -1,7 +1,7 @@
 /** Grad modes: what is recorded, for how long, and what happens to a mode that crosses an `await`. */
 import { ModeError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
-import { checkBoolean, checkFunction } from '../options.ts'
+import { checkFunction, checkKind } from '../options.ts'
 import { bornWith, type TensorCore } from '../tensor.ts'
 import type { Node } from './node.ts'
 import { INFERENCE, type VersionCounter } from './version.ts'
@@ -286,7 +286,7 @@ export const inferenceMode: InferenceMode = /* @__PURE__ */ Object.assign(
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad_mode.set_grad_enabled.html
  */
 export function setGradEnabled(enabled: boolean): ModeGuard {
-  checkBoolean('setGradEnabled', 'its argument', enabled)
+  checkKind('setGradEnabled', 'its argument', enabled, 'boolean')
   return guard(set(enabled, modes.inference), 'setGradEnabled', false)
 }
 

@@ -2,7 +2,7 @@
 import type { FloatType } from '../backend/backend.ts'
 import { crossEntropyBackward, crossEntropy as crossEntropyJob } from '../backend/jobs/crossEntropy.ts'
 import { dtypes } from '../dtype.ts'
-import { ArgumentError, DTypeError, IndexError, ShapeError, show } from '../errors.ts'
+import { ArgumentError, DTypeError, IndexError, ShapeError, show, within } from '../errors.ts'
 import { backend, cast, contiguous, full, workspace } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
@@ -11,8 +11,9 @@ import { ElementwiseOp } from '../op/elementwise.ts'
 import type { Reduction } from '../op/folded.ts'
 import { followed } from '../op/follow.ts'
 import { type Context, emptyLike, type GeneralOp, general, OUT, vjp } from '../op/general.ts'
+import type { Known } from '../options.ts'
 import { numel, type Shape, sameShape } from '../shape.ts'
-import { type ArrayLike, address, empty, expectTensor, readAll, TensorCore } from '../tensor.ts'
+import { type ArrayLike, address, empty, expectTensor, expectTensorOrNone, readAll, TensorCore } from '../tensor.ts'
 import { type LossOptions, reduced, reductionOf, samePair } from './lossOptions.ts'
 
 /** Options of `nllLoss`. */
@@ -28,6 +29,7 @@ export interface CrossEntropyOptions extends NLLOptions {
   /** Share of the uniform distribution mixed into the target, 0 to 1. Default 0. */
   readonly labelSmoothing?: number
 }
+const KNOWN: Known<NLLOptions> = { reduction: 'any', weight: 'any', ignoreIndex: 'integer' }
 
 interface Likelihood {
   readonly op: string
@@ -146,9 +148,9 @@ const likelihoodOp: GeneralOp<Likelihood> = /* @__PURE__ */ general('nllLoss', {
 })
 
 /** Checks the operands as torch does and computes: from scores with `scores`, else from log-probabilities. */
-function likelihood(op: string, input: Tensor, target: Tensor, options: NLLOptions, scores: boolean): Tensor {
+function likelihood(op: string, input: Tensor, target: Tensor, options: NLLOptions, reduction: Reduction, scores: boolean): Tensor {
   const { weight, ignoreIndex = -100 } = options
-  const reduction = reductionOf(op, options)
+  expectTensorOrNone(op, weight, 'the weight')
   const { shape } = input
   const rank = shape.length
   if (rank === 0) throw new ShapeError(`Expected 1 or more dimensions (got 0): ${op} takes an input [n, classes, …] or [classes]`, { op })
@@ -184,7 +186,7 @@ function likelihood(op: string, input: Tensor, target: Tensor, options: NLLOptio
   }
   if (weight && !sameShape(weight.shape, [classes])) {
     throw new ShapeError(
-      `weight tensor should be defined either for all ${classes} classes or no classes but got weight tensor of shape: ${show(weight.shape)}`,
+      `weight tensor should be defined either for all ${classes} classes or no classes but got weight tensor of shape: ${show(weight.shape)} (${op})`,
       { op, shapes: [shape, weight.shape] },
     )
   }
@@ -225,7 +227,7 @@ function likelihood(op: string, input: Tensor, target: Tensor, options: NLLOptio
 export function nllLoss(input: Tensor, target: Tensor, options: NLLOptions = {}): Tensor {
   expectTensor('nllLoss', input, 'the input')
   expectTensor('nllLoss', target, 'the target')
-  return likelihood('nllLoss', input, target, options, false)
+  return likelihood('nllLoss', input, target, options, reductionOf('nllLoss', options, KNOWN), false)
 }
 
 /** Division by a number as torch's C++ records it. */
@@ -247,18 +249,22 @@ const divideByNumber = /* @__PURE__ */ new ElementwiseOp('div', 1, {
 export function crossEntropy(input: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
   expectTensor('crossEntropy', input, 'the input')
   expectTensor('crossEntropy', target, 'the target')
+  const reduction = reductionOf('crossEntropy', options, { ...KNOWN, labelSmoothing: 'number' })
   const { labelSmoothing = 0 } = options
   if (!(labelSmoothing >= 0 && labelSmoothing <= 1))
     throw new ArgumentError(`label_smoothing must be between 0.0 and 1.0. Got: ${labelSmoothing} as labelSmoothing of crossEntropy`, {
       op: 'crossEntropy',
     })
-  if (target.dt.floating) return againstProbabilities(input, target, options)
-  if (labelSmoothing === 0) return likelihood('crossEntropy', input, target, options, true)
+  if (labelSmoothing === 0 && !target.dt.floating) return likelihood('crossEntropy', input, target, options, reduction, true)
+  return within('crossEntropy', () => (target.dt.floating ? againstProbabilities : smoothed)(input, target, options, reduction))
+}
+
+/** The loss whose targets are mixed with the uniform distribution. */
+function smoothed(input: Tensor, target: Tensor, options: CrossEntropyOptions, reduction: Reduction): Tensor {
+  const { weight, ignoreIndex = -100, labelSmoothing = 0 } = options
   const dim = input.ndim === 1 ? 0 : 1
-  const reduction = reductionOf('crossEntropy', options)
   const logs = input.logSoftmax(dim)
-  const nll = likelihood('crossEntropy', logs, target, options, false)
-  const { weight, ignoreIndex = -100 } = options
+  const nll = likelihood('crossEntropy', logs, target, options, reduction, false)
   const live = target.ne(ignoreIndex)
   const even = weighed(logs, dim, weight).sum(dim).neg().where(live, 0)
   const smooth = reduction === 'mean' ? even.sum().div(totalWeight(target, live, weight, input)) : reduced(even, reduction)
@@ -275,10 +281,10 @@ function totalWeight(target: Tensor, live: Tensor, weight: Tensor | null | undef
   return weight.detach().indexSelect(0, target.to('int32').where(live, 0).flatten()).where(live.flatten(), 0).sum()
 }
 
-function againstProbabilities(input: Tensor, target: Tensor, options: CrossEntropyOptions): Tensor {
+function againstProbabilities(input: Tensor, target: Tensor, options: CrossEntropyOptions, reduction: Reduction): Tensor {
   samePair('crossEntropy', input, target)
+  expectTensorOrNone('crossEntropy', options.weight, 'the weight')
   const { labelSmoothing = 0 } = options
-  const reduction = reductionOf('crossEntropy', options)
   const dim = input.ndim === 1 ? 0 : 1
   const classes = input.shape[dim]!
   const soft = labelSmoothing === 0 ? target : target.mul(1 - labelSmoothing).add(labelSmoothing / classes)

@@ -1,13 +1,14 @@
 /** Losses that compare element by element. */
 import type { Arith } from '../backend/scalar.ts'
-import { ArgumentError } from '../errors.ts'
+import { ArgumentError, within } from '../errors.ts'
 import { reduce } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { ElementwiseOp } from '../op/elementwise.ts'
 import { type FoldedOp, type FoldedRecord, folded, type Reduction } from '../op/folded.ts'
-import { expectTensor, readAll, type TensorCore } from '../tensor.ts'
+import { checkOptions } from '../options.ts'
+import { expectTensor, expectTensorOrNone, readAll, type TensorCore } from '../tensor.ts'
 import { warn } from '../warnings.ts'
-import { broadcastPair, type LossOptions, reduced, reductionOf, samePair } from './lossOptions.ts'
+import { broadcastPair, type LossOptions, REDUCTION, reduced, reductionOf, samePair } from './lossOptions.ts'
 
 export type { Reduction } from '../op/folded.ts'
 export type { LossOptions } from './lossOptions.ts'
@@ -28,7 +29,7 @@ const mseOp: FoldedOp = /* @__PURE__ */ folded('mseLoss', {
  */
 export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   broadcastPair('mseLoss', input, target)
-  return mseOp.call([input, target], reductionOf('mseLoss', options))
+  return mseOp.call([input, target], reductionOf('mseLoss', options, REDUCTION))
 }
 
 /**
@@ -37,7 +38,8 @@ export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}
  */
 export function l1Loss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   broadcastPair('l1Loss', input, target)
-  return reduced(input.sub(target).abs(), reductionOf('l1Loss', options))
+  const reduction = reductionOf('l1Loss', options, REDUCTION)
+  return within('l1Loss', () => reduced(input.sub(target).abs(), reduction))
 }
 
 /** d within ±limit, else ±limit. */
@@ -64,10 +66,11 @@ const huberOp: FoldedOp = /* @__PURE__ */ folded('huberLoss', {
  */
 export function huberLoss(input: Tensor, target: Tensor, options: LossOptions & { readonly delta?: number } = {}): Tensor {
   broadcastPair('huberLoss', input, target)
+  const reduction = reductionOf('huberLoss', options, { ...REDUCTION, delta: 'number' })
   const { delta = 1 } = options
   if (!(delta > 0))
     throw new ArgumentError(`huber_loss does not support non-positive values for delta: huberLoss got ${delta}`, { op: 'huberLoss' })
-  return huberOp.call([input, target], reductionOf('huberLoss', options), [delta])
+  return huberOp.call([input, target], reduction, [delta])
 }
 
 const smoothL1Op: FoldedOp = /* @__PURE__ */ folded('smoothL1Loss', {
@@ -94,12 +97,13 @@ const smoothL1Op: FoldedOp = /* @__PURE__ */ folded('smoothL1Loss', {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.smooth_l1_loss.html
  */
 export function smoothL1Loss(input: Tensor, target: Tensor, options: LossOptions & { readonly beta?: number } = {}): Tensor {
-  const { beta = 1 } = options
-  if (beta === 0) return l1Loss(input, target, options)
   broadcastPair('smoothL1Loss', input, target)
+  const reduction = reductionOf('smoothL1Loss', options, { ...REDUCTION, beta: 'number' })
+  const { beta = 1 } = options
+  if (beta === 0) return within('smoothL1Loss', () => reduced(input.sub(target).abs(), reduction))
   if (!(beta > 0))
     throw new ArgumentError(`smooth_l1_loss does not support negative values for beta: smoothL1Loss got ${beta}`, { op: 'smoothL1Loss' })
-  return smoothL1Op.call([input, target], reductionOf('smoothL1Loss', options), [beta])
+  return smoothL1Op.call([input, target], reduction, [beta])
 }
 
 /** ln(1 + eᶻ) without overflow. */
@@ -118,7 +122,7 @@ const softMarginOp: FoldedOp = /* @__PURE__ */ folded('softMarginLoss', {
  */
 export function softMarginLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   samePair('softMarginLoss', input, target)
-  return softMarginOp.call([input, target], reductionOf('softMarginLoss', options))
+  return softMarginOp.call([input, target], reductionOf('softMarginLoss', options, REDUCTION))
 }
 
 /** Options of `klDiv`. */
@@ -136,14 +140,18 @@ export interface KLDivOptions {
 export function klDiv(input: Tensor, target: Tensor, options: KLDivOptions = {}): Tensor {
   expectTensor('klDiv', input, 'the input')
   expectTensor('klDiv', target, 'the target')
+  checkOptions('klDiv', options, { reduction: 'any', logTarget: 'boolean' })
   const { reduction = 'mean', logTarget = false } = options
   if (reduction === 'mean')
     warn(
       "klDiv: reduction: 'mean' divides the total loss by both the batch size and the support size. 'batchmean' divides only by the batch size, and aligns with the KL div math definition.",
     )
-  const terms = logTarget ? target.exp().mul(target.sub(input)) : target.mul(target.log()).where(target.ne(0), 0).sub(target.mul(input))
-  if (reduction !== 'batchmean') return reduced(terms, reductionOf('klDiv', { reduction }))
-  return input.ndim === 0 ? terms.sum() : terms.sum().div(input.shape[0]!)
+  const by = reduction === 'batchmean' ? 'sum' : reductionOf('klDiv', { reduction }, REDUCTION)
+  return within('klDiv', () => {
+    const terms = logTarget ? target.exp().mul(target.sub(input)) : target.mul(target.log()).where(target.ne(0), 0).sub(target.mul(input))
+    const loss = reduced(terms, by)
+    return reduction !== 'batchmean' || input.ndim === 0 ? loss : loss.div(input.shape[0]!)
+  })
 }
 
 /** Options of `binaryCrossEntropy`. */
@@ -240,9 +248,12 @@ const bceWeightedOp: FoldedOp = /* @__PURE__ */ folded('binaryCrossEntropy', /* 
  */
 export function binaryCrossEntropy(input: Tensor, target: Tensor, options: BinaryCrossEntropyOptions = {}): Tensor {
   samePair('binaryCrossEntropy', input, target)
-  const reduction = reductionOf('binaryCrossEntropy', options)
+  const reduction = reductionOf('binaryCrossEntropy', options, { ...REDUCTION, weight: 'any' })
   const { weight } = options
-  return weight ? bceWeightedOp.call([input, target, weight.expand(input.shape)], reduction) : bceOp.call([input, target], reduction)
+  expectTensorOrNone('binaryCrossEntropy', weight, 'the weight')
+  if (!weight) return bceOp.call([input, target], reduction)
+  const weights = within('binaryCrossEntropy', () => weight.expand(input.shape))
+  return bceWeightedOp.call([input, target, weights], reduction)
 }
 
 /** ln σ(x), which is −ln(1 + e⁻ˣ). */
@@ -302,8 +313,10 @@ const logitsBothOp: FoldedOp = /* @__PURE__ */ folded('binaryCrossEntropyWithLog
  */
 export function binaryCrossEntropyWithLogits(input: Tensor, target: Tensor, options: BinaryCrossEntropyWithLogitsOptions = {}): Tensor {
   samePair('binaryCrossEntropyWithLogits', input, target)
-  const reduction = reductionOf('binaryCrossEntropyWithLogits', options)
+  const reduction = reductionOf('binaryCrossEntropyWithLogits', options, { ...REDUCTION, weight: 'any', posWeight: 'any' })
   const { weight, posWeight } = options
+  expectTensorOrNone('binaryCrossEntropyWithLogits', weight, 'the weight')
+  expectTensorOrNone('binaryCrossEntropyWithLogits', posWeight, 'the weight of positive examples')
   if (weight && posWeight) return logitsBothOp.call([input, target, weight, posWeight], reduction)
   if (weight) return logitsWeightedOp.call([input, target, weight], reduction)
   if (posWeight) return logitsPositiveOp.call([input, target, posWeight], reduction)

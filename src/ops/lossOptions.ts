@@ -2,6 +2,7 @@
 import { ArgumentError, ShapeError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import type { Reduction } from '../op/folded.ts'
+import { checkOptions, type Known } from '../options.ts'
 import { broadcast, sameShape } from '../shape.ts'
 import { expectTensor } from '../tensor.ts'
 import { warn } from '../warnings.ts'
@@ -12,8 +13,13 @@ export interface LossOptions {
   readonly reduction?: Reduction
 }
 
-/** The reduction asked for. Errors: ArgumentError. */
-export function reductionOf(op: string, { reduction = 'mean' }: LossOptions): Reduction {
+/** What losses have that have nothing else. */
+export const REDUCTION: Known<LossOptions> = { reduction: 'any' }
+
+/** The reduction asked for, in options of which `known` are all there are. Errors: ArgumentError. */
+export function reductionOf<O extends LossOptions>(op: string, options: O, known: Known<NoInfer<O>>): Reduction {
+  checkOptions(op, options, known)
+  const { reduction = 'mean' } = options
   if (reduction === 'mean' || reduction === 'sum' || reduction === 'none') return reduction
   throw new ArgumentError(`${String(reduction)} is not a valid value for reduction: ${op} expects 'mean', 'sum' or 'none'`, { op })
 }

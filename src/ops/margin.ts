@@ -1,12 +1,13 @@
 /** Losses of distributions and of margins between scores, distances and classes; all but one are compositions, as in torch. */
 import { noGrad } from '../autograd/modes.ts'
-import { ArgumentError, DTypeError, ShapeError, show } from '../errors.ts'
+import { ArgumentError, DTypeError, ShapeError, show, within } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { ElementwiseOp } from '../op/elementwise.ts'
 import { type Context, type GeneralOp, general, vjp } from '../op/general.ts'
+import type { Known } from '../options.ts'
 import { type Shape, sameShape } from '../shape.ts'
-import { expectTensor, type TensorCore } from '../tensor.ts'
-import { type LossOptions, reduced, reductionOf } from './lossOptions.ts'
+import { expectTensor, expectTensorOrNone, type TensorCore } from '../tensor.ts'
+import { type LossOptions, REDUCTION, reduced, reductionOf } from './lossOptions.ts'
 import { pairwiseDistance } from './similarity.ts'
 
 function expectTensors(op: string, tensors: Readonly<Record<string, unknown>>): void {
@@ -31,21 +32,25 @@ export interface PoissonNLLOptions extends LossOptions {
  */
 export function poissonNllLoss(input: Tensor, target: Tensor, options: PoissonNLLOptions = {}): Tensor {
   expectTensors('poissonNllLoss', { input, target })
+  const reduction = reductionOf('poissonNllLoss', options, { ...REDUCTION, logInput: 'boolean', full: 'boolean', eps: 'number' })
   const { logInput = true, full = false, eps = 1e-8 } = options
-  const reduction = reductionOf('poissonNllLoss', options)
-  const loss = logInput ? input.exp().sub(target.mul(input)) : input.sub(target.mul(input.add(eps).log()))
-  if (!full) return reduced(loss, reduction)
-  const stirling = target
-    .mul(target.log())
-    .sub(target)
+  return within('poissonNllLoss', () => {
+    const loss = logInput ? input.exp().sub(target.mul(input)) : input.sub(target.mul(input.add(eps).log()))
+    return reduced(full ? loss.add(stirling(target).maskedFill(target.le(1), 0)) : loss, reduction)
+  })
+}
+
+/** Stirling's approximation of ln(n!): n ln n − n + ½ ln 2πn. */
+const stirling = (n: Tensor): Tensor =>
+  n
+    .mul(n.log())
+    .sub(n)
     .add(
-      target
+      n
         .mul(2 * Math.PI)
         .log()
         .mul(0.5),
     )
-  return reduced(loss.add(stirling.maskedFill(target.le(1), 0)), reduction)
-}
 
 /** Options of `gaussianNllLoss`. */
 export interface GaussianNLLOptions extends LossOptions {
@@ -84,6 +89,7 @@ function varianceFor(input: Tensor, variance: Tensor): Tensor {
  */
 export function gaussianNllLoss(input: Tensor, target: Tensor, variance: Tensor | number, options: GaussianNLLOptions = {}): Tensor {
   expectTensors('gaussianNllLoss', { input, target })
+  const reduction = reductionOf('gaussianNllLoss', options, { ...REDUCTION, full: 'boolean', eps: 'number' })
   const given = typeof variance === 'number' ? input.onesLike().mul(variance) : variance
   expectTensor('gaussianNllLoss', given, 'the variance')
   let bare: TensorCore = given
@@ -94,16 +100,18 @@ export function gaussianNllLoss(input: Tensor, target: Tensor, variance: Tensor 
     })
   const { full = false, eps = 1e-6 } = options
   const fitting = varianceFor(input, given)
-  const reduction = reductionOf('gaussianNllLoss', options)
-  const v = atLeast.call1(fitting, [eps]) as Tensor
-  const loss = v.log().add(input.sub(target).pow(2).div(v)).mul(0.5)
-  return reduced(full ? loss.add(0.5 * Math.log(2 * Math.PI)) : loss, reduction)
+  return within('gaussianNllLoss', () => {
+    const v = atLeast.call1(fitting, [eps]) as Tensor
+    const loss = v.log().add(input.sub(target).pow(2).div(v)).mul(0.5)
+    return reduced(full ? loss.add(0.5 * Math.log(2 * Math.PI)) : loss, reduction)
+  })
 }
 
 /** Options of losses with a margin. */
 export interface MarginOptions extends LossOptions {
   readonly margin?: number
 }
+const MARGIN: Known<MarginOptions> = { reduction: 'any', margin: 'number' }
 
 /**
  * The input where the target is 1, max(0, margin − input) where it is −1; the sum of both for other targets. The margin is 1.
@@ -111,9 +119,12 @@ export interface MarginOptions extends LossOptions {
  */
 export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
   expectTensors('hingeEmbeddingLoss', { input, target })
+  const reduction = reductionOf('hingeEmbeddingLoss', options, MARGIN)
   const { margin = 1 } = options
-  const apart = input.neg().add(margin).clampMin(0).where(target.ne(1), 0)
-  return reduced(apart.add(input.where(target.ne(-1), 0)), reductionOf('hingeEmbeddingLoss', options))
+  return within('hingeEmbeddingLoss', () => {
+    const apart = input.neg().add(margin).clampMin(0).where(target.ne(1), 0)
+    return reduced(apart.add(input.where(target.ne(-1), 0)), reduction)
+  })
 }
 
 /**
@@ -128,8 +139,9 @@ export function marginRankingLoss(x1: Tensor, x2: Tensor, target: Tensor, option
       `margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: ${show(x1.shape)}, input2: ${show(x2.shape)}, target: ${show(target.shape)} (marginRankingLoss)`,
       { op: 'marginRankingLoss', shapes: [x1.shape, x2.shape, target.shape] },
     )
+  const reduction = reductionOf('marginRankingLoss', options, MARGIN)
   const { margin = 0 } = options
-  return reduced(target.neg().mul(x1.sub(x2)).add(margin).clampMin(0), reductionOf('marginRankingLoss', options))
+  return within('marginRankingLoss', () => reduced(target.neg().mul(x1.sub(x2)).add(margin).clampMin(0), reduction))
 }
 
 /** Added to squared lengths: torch states it as a float32. */
@@ -152,15 +164,18 @@ export function cosineEmbeddingLoss(x1: Tensor, x2: Tensor, target: Tensor, opti
       `${rank}D target tensor expects ${rank + 1}D input tensors, but found inputs with sizes ${show(x1.shape)} and ${show(x2.shape)}. (${op})`,
       { op, shapes },
     )
+  const reduction = reductionOf(op, options, MARGIN)
   const { margin = 0 } = options
   const square = (x: Tensor): Tensor => x.mul(x).sum(rank).add(EPS)
-  const cosine = x1
-    .mul(x2)
-    .sum(rank)
-    .div(square(x1).mul(square(x2)).sqrt())
-  const near = cosine.neg().add(1).where(target.eq(1), 0)
-  const apart = cosine.sub(margin).clampMin(0).where(target.eq(-1), 0)
-  return reduced(near.add(apart), reductionOf(op, options))
+  return within(op, () => {
+    const cosine = x1
+      .mul(x2)
+      .sum(rank)
+      .div(square(x1).mul(square(x2)).sqrt())
+    const near = cosine.neg().add(1).where(target.eq(1), 0)
+    const apart = cosine.sub(margin).clampMin(0).where(target.eq(-1), 0)
+    return reduced(near.add(apart), reduction)
+  })
 }
 
 /** Options of `tripletMarginLoss`. */
@@ -181,6 +196,7 @@ export interface TripletMarginOptions extends MarginOptions {
 export function tripletMarginLoss(anchor: Tensor, positive: Tensor, negative: Tensor, options: TripletMarginOptions = {}): Tensor {
   const op = 'tripletMarginLoss'
   expectTensors(op, { anchor, positive, negative })
+  const reduction = reductionOf(op, options, { ...MARGIN, p: 'number', eps: 'number', swap: 'boolean' })
   const { margin = 1, p = 2, eps = 1e-6, swap = false } = options
   if (!(margin > 0)) throw new ArgumentError(`margin must be greater than 0, got ${margin} (${op})`, { op })
   if (anchor.ndim !== positive.ndim || anchor.ndim !== negative.ndim)
@@ -188,10 +204,12 @@ export function tripletMarginLoss(anchor: Tensor, positive: Tensor, negative: Te
       `The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: anchor ${anchor.ndim}D, positive ${positive.ndim}D, and negative ${negative.ndim}D inputs (${op})`,
       { op, shapes: [anchor.shape, positive.shape, negative.shape] },
     )
-  const near = pairwiseDistance(anchor, positive, { p, eps })
-  const direct = pairwiseDistance(anchor, negative, { p, eps })
-  const far = swap ? direct.minimum(pairwiseDistance(positive, negative, { p, eps })) : direct
-  return reduced(near.add(margin).sub(far).clampMin(0), reductionOf(op, options))
+  return within(op, () => {
+    const near = pairwiseDistance(anchor, positive, { p, eps })
+    const direct = pairwiseDistance(anchor, negative, { p, eps })
+    const far = swap ? direct.minimum(pairwiseDistance(positive, negative, { p, eps })) : direct
+    return reduced(near.add(margin).sub(far).clampMin(0), reduction)
+  })
 }
 
 /** Options of losses with a factor per class. */
@@ -199,6 +217,7 @@ export interface WeightedLossOptions extends LossOptions {
   /** A factor per class. */
   readonly weight?: Tensor | null
 }
+const WEIGHTED: Known<WeightedLossOptions> = { reduction: 'any', weight: 'any' }
 
 const logSigmoidOf = (x: Tensor): Tensor => x.minimum(0).sub(x.abs().neg().exp().log1p())
 
@@ -207,14 +226,19 @@ const logSigmoidOf = (x: Tensor): Tensor => x.minimum(0).sub(x.abs().neg().exp()
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.multilabel_soft_margin_loss.html
  */
 export function multilabelSoftMarginLoss(input: Tensor, target: Tensor, options: WeightedLossOptions = {}): Tensor {
-  expectTensors('multilabelSoftMarginLoss', { input, target })
+  const op = 'multilabelSoftMarginLoss'
+  expectTensors(op, { input, target })
+  const reduction = reductionOf(op, options, WEIGHTED)
   const { weight } = options
-  const each = target
-    .mul(logSigmoidOf(input))
-    .add(target.neg().add(1).mul(logSigmoidOf(input.neg())))
-    .neg()
-  const loss = weight ? each.mul(weight) : each
-  return reduced(loss.sum(-1).div(input.shape.at(-1)!), reductionOf('multilabelSoftMarginLoss', options))
+  expectTensorOrNone(op, weight, 'the weight')
+  return within(op, () => {
+    const each = target
+      .mul(logSigmoidOf(input))
+      .add(target.neg().add(1).mul(logSigmoidOf(input.neg())))
+      .neg()
+    const loss = weight ? each.mul(weight) : each
+    return reduced(loss.sum(-1).div(input.shape.at(-1)!), reduction)
+  })
 }
 
 interface MultiMargin {
@@ -276,11 +300,12 @@ export interface MultiMarginOptions extends WeightedLossOptions {
 export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMarginOptions = {}): Tensor {
   const op = 'multiMarginLoss'
   expectTensors(op, { input, target })
+  const reduction = reductionOf(op, options, { ...WEIGHTED, p: 'any', margin: 'number' })
   const { p = 1, margin = 1, weight } = options
+  expectTensorOrNone(op, weight, 'the weight')
   if (p !== 1 && p !== 2) throw new ArgumentError(`only p == 1 and p == 2 supported, ${op} got ${String(p)}`, { op })
   if (weight && weight.ndim !== 1)
     throw new ShapeError(`weight must be one-dimensional, ${op} got ${show(weight.shape)}`, { op, shapes: [weight.shape] })
-  const reduction = reductionOf(op, options)
   const { shape } = input
   if (shape.length === 0 || shape.length > 2 || shape.at(-1) === 0)
     throw new ShapeError(`Expected non-empty vector or matrix with optional 0-dim batch size, but got: ${show(shape)} (${op})`, {

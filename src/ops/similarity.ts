@@ -1,6 +1,7 @@
 /** Vectors brought to length 1, their distance, and the angle between them. */
-import { DTypeError } from '../errors.ts'
+import { DTypeError, within } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
+import { checkOptions } from '../options.ts'
 import { expectTensor } from '../tensor.ts'
 import { reduced } from './dims.ts'
 import { normOp } from './vectorNorm.ts'
@@ -21,8 +22,9 @@ export interface NormalizeOptions {
  */
 export function normalize(x: Tensor, options: NormalizeOptions = {}): Tensor {
   expectTensor('normalize', x, 'the input')
+  checkOptions('normalize', options, { p: 'number', dim: 'integer', eps: 'number' })
   const { p = 2, dim = 1, eps = 1e-12 } = options
-  return x.div(x.norm(p, dim, { keepdim: true }).clamp({ min: eps }).expand(x.shape))
+  return within('normalize', () => x.div(x.norm(p, dim, { keepdim: true }).clamp({ min: eps }).expand(x.shape)))
 }
 
 /** Options of `cosineSimilarity`. */
@@ -40,9 +42,12 @@ export interface CosineSimilarityOptions {
 export function cosineSimilarity(a: Tensor, b: Tensor, options: CosineSimilarityOptions = {}): Tensor {
   expectTensor('cosineSimilarity', a, 'the first input')
   expectTensor('cosineSimilarity', b, 'the second input')
+  checkOptions('cosineSimilarity', options, { dim: 'integer', eps: 'number' })
   const { dim = 1, eps = 1e-8 } = options
-  const [u, v] = [a, b].map((t) => t.div(t.norm(2, dim, { keepdim: true }).clamp({ min: eps }))) as [Tensor, Tensor]
-  return u.mul(v).sum(dim)
+  return within('cosineSimilarity', () => {
+    const [u, v] = [a, b].map((t) => t.div(t.norm(2, dim, { keepdim: true }).clamp({ min: eps }))) as [Tensor, Tensor]
+    return u.mul(v).sum(dim)
+  })
 }
 
 /** Options of `pairwiseDistance`. */
@@ -62,8 +67,9 @@ export interface PairwiseDistanceOptions {
 export function pairwiseDistance(a: Tensor, b: Tensor, options: PairwiseDistanceOptions = {}): Tensor {
   expectTensor('pairwiseDistance', a, 'the first input')
   expectTensor('pairwiseDistance', b, 'the second input')
+  checkOptions('pairwiseDistance', options, { p: 'number', eps: 'number', keepdim: 'boolean' })
   const { p = 2, eps = 1e-6, keepdim = false } = options
-  const d = a.sub(b).add(eps)
+  const d = within('pairwiseDistance', () => a.sub(b).add(eps))
   if (!d.dt.floating)
     throw new DTypeError(`norm(): the desired output dtype should be either floating point or complex. Got ${d.dtype} (pairwiseDistance)`, {
       op: 'pairwiseDistance',

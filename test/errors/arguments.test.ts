@@ -5,10 +5,9 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import * as torch from '../../src/index.ts'
-import { build, isMethod, operations } from '../conformance/samples.ts'
+import { build, isMethod, methodOf, operations } from '../conformance/samples.ts'
 import { type Argument, type Case, isRecorded, loadFixtures } from '../parity/load.ts'
 
-type Callable = (...args: readonly unknown[]) => unknown
 type Made = { readonly args: unknown[]; readonly opts: Record<string, unknown> | undefined }
 
 /** What no argument may be, but where a text or a function belongs. */
@@ -75,8 +74,10 @@ function make(c: Case): Made {
 
 function call(c: Case, { args, opts }: Made): void {
   const all = opts === undefined ? args : [...args, opts]
-  if (c.inplace === undefined) operations.get(c.op)!(...all)
-  else ((all[0] as Record<string, unknown>)[c.op] as Callable).call(all[0], ...all.slice(1))
+  // In-place forms are methods, or functions like any other.
+  const method = c.inplace === undefined ? undefined : methodOf(all[0] as object, c.op)
+  if (method === undefined) operations.get(c.op)!(...all)
+  else method.call(all[0], ...all.slice(1))
 }
 
 const tensorsOf = (m: Made): torch.Tensor[] => {
