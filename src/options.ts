@@ -28,6 +28,13 @@ export function checkOptions<O extends object>(op: string, given: O | undefined,
   }
 }
 
+/** Options that may also be given as the number that one of them is. Errors: ArgumentError. */
+export function optionsOr<O extends object>(op: string, key: keyof O & string, given: number | O, known: Known<O>): O {
+  const options = typeof given === 'number' ? ({ [key]: given } as O) : given
+  checkOptions(op, options, known)
+  return options
+}
+
 /** Refuses a value of another kind. Errors: ArgumentError. */
 export function checkKind(op: string, name: string, value: unknown, kind: Kind): void {
   if (kind === 'any' || (kind === 'integer' ? Number.isInteger(value) : typeof value === kind)) return

@@ -9,7 +9,8 @@ import { linearMemory } from './memory/linear.ts'
 import { allocate, allocatePersistent } from './memory/scope.ts'
 import type { Owner } from './memory/storage.ts'
 import { EXTERNAL, type Storage } from './memory/storage.ts'
-import type { Shape } from './shape.ts'
+import { describe } from './options.ts'
+import { numel, type Shape } from './shape.ts'
 
 /** Nested JS arrays of numbers, as `tolist` gives them and `tensor` takes them. */
 export type Nested = number | boolean | readonly Nested[]
@@ -124,23 +125,35 @@ export function expectTensorOrNone(op: string, value: unknown, position: string)
   if (value !== undefined && value !== null) expectTensor(op, value, position)
 }
 
+/** `value` as a list of tensors, at least one, or the refusal. */
+export function expectTensors(op: string, value: unknown): asserts value is readonly TensorCore[] {
+  if (!Array.isArray(value) || value.length === 0) {
+    throw new ArgumentError(`${op}: expects a non-empty TensorList, in an array such as [a, b], got ${describe(value)}`, { op })
+  }
+  value.forEach((t, i) => expectTensor(op, t, `tensor ${i}`))
+}
+
 /** What 32-bit addresses reach. */
 const ADDRESSABLE = 4 * 1024 ** 3
 
 /** The error for a tensor that no memory of 32-bit addresses can hold. */
-export function tooLarge(layout: Layout, dt: DTypeInfo, op?: string): MemoryError {
-  const { shape } = layout
-  const size = ((layout.numel * dt.bytes) / 1024 ** 3).toFixed(1)
+function tooLarge(shape: Shape, dt: DTypeInfo, op?: string): MemoryError {
+  const size = ((numel(shape) * dt.bytes) / 1024 ** 3).toFixed(1)
   return new MemoryError(
     `${op === undefined ? '' : `${op}: `}out of memory: a tensor of shape ${show(shape)} and dtype ${dt.name} needs ${size} GiB, more than the 4 GiB that can be addressed; work in parts`,
-    { ...(op === undefined ? {} : { op }), shapes: [shape], dtypes: [dt.name] },
+    { op, shapes: [shape], dtypes: [dt.name] },
   )
+}
+
+/** Refuses a shape that can't be addressed, before lists as long as its dims are made. */
+export function checkAddressable(op: string, shape: Shape, dt: DTypeInfo): void {
+  if (numel(shape) * dt.bytes > ADDRESSABLE) throw tooLarge(shape, dt, op)
 }
 
 /** A fresh uninitialised tensor. `owner` is the backward pass that recycles it, if one does. May sweep. */
 export function empty(layout: Layout, dt: DTypeInfo, owner: Owner | null): TensorCore {
   const bytes = layout.numel * dt.bytes
-  if (bytes > ADDRESSABLE) throw tooLarge(layout, dt)
+  if (bytes > ADDRESSABLE) throw tooLarge(layout.shape, dt)
   return new TensorCore(owner === null ? allocate(bytes) : owner.alloc(bytes), layout, dt)
 }
 

@@ -2,6 +2,7 @@
 import { ArgumentError, UnsupportedError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { type GeneralOp, general, OUT, vjp } from '../op/general.ts'
+import { checkOptions } from '../options.ts'
 import { expm, qr as householder, product, svd as singular, eigh as symmetric } from './dense.ts'
 import { allInFront, checkMatrices, checkSquare, eachMatrix, mT, sizes } from './matrices.ts'
 import { solveTriangular } from './solve.ts'
@@ -65,6 +66,7 @@ function square(q: Tensor, r: Tensor, gq: Tensor | null, gr: Tensor | null): Ten
 export function qr(a: Tensor, options: { readonly mode?: QrMode } = {}): { readonly Q: Tensor; readonly R: Tensor } {
   const op = 'linalg.qr'
   checkMatrices(op, a)
+  checkOptions(op, options, { mode: 'any' })
   const { mode = 'reduced' } = options
   if (mode !== 'reduced' && mode !== 'complete' && mode !== 'r') {
     throw new ArgumentError(
@@ -117,7 +119,9 @@ export interface EighOptions {
   readonly uplo?: 'L' | 'U'
 }
 
-function triangleOf(op: string, { uplo = 'L' }: EighOptions): Triangle {
+function triangleOf(op: string, options: EighOptions): Triangle {
+  checkOptions(op, options, { uplo: 'any' })
+  const { uplo = 'L' } = options
   if (uplo !== 'L' && uplo !== 'U') throw new ArgumentError(`${op}: UPLO argument must be 'L' or 'U', but got ${String(uplo)}`, { op })
   return { upper: uplo === 'U' }
 }
@@ -128,14 +132,18 @@ function triangleOf(op: string, { uplo = 'L' }: EighOptions): Triangle {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.eigh.html
  */
 export function eigh(a: Tensor, options: EighOptions = {}): { readonly eigenvalues: Tensor; readonly eigenvectors: Tensor } {
-  checkSquare('linalg.eigh', a)
-  const [eigenvalues, eigenvectors] = eighOp.call([a], triangleOf('linalg.eigh', options)) as Tensor[]
-  return { eigenvalues: eigenvalues!, eigenvectors: eigenvectors! }
+  const [eigenvalues, eigenvectors] = eigen('linalg.eigh', a, options)
+  return { eigenvalues, eigenvectors }
+}
+
+function eigen(op: string, a: Tensor, options: EighOptions): [Tensor, Tensor] {
+  checkSquare(op, a)
+  return eighOp.call([a], triangleOf(op, options)) as [Tensor, Tensor]
 }
 
 /** The eigenvalues of symmetric matrices; see `eigh`. @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.eigvalsh.html */
 export function eigvalsh(a: Tensor, options: EighOptions = {}): Tensor {
-  return eigh(a, options).eigenvalues
+  return eigen('linalg.eigvalsh', a, options)[0]
 }
 
 const svdOp: GeneralOp<{ readonly full: boolean }> = /* @__PURE__ */ general('linalg.svd', {
@@ -192,6 +200,7 @@ export function svd(
   options: { readonly fullMatrices?: boolean } = {},
 ): { readonly U: Tensor; readonly S: Tensor; readonly Vh: Tensor } {
   checkMatrices('linalg.svd', a)
+  checkOptions('linalg.svd', options, { fullMatrices: 'boolean' })
   const [U, S, Vh] = svdOp.call([a], { full: options.fullMatrices ?? true }) as Tensor[]
   return { U: U!, S: S!, Vh: Vh! }
 }
@@ -247,6 +256,7 @@ const pinvOp: GeneralOp<Tolerance> = /* @__PURE__ */ general('linalg.pinv', {
  */
 export function pinv(a: Tensor, options: { readonly atol?: number; readonly rtol?: number } = {}): Tensor {
   checkMatrices('linalg.pinv', a)
+  checkOptions('linalg.pinv', options, { atol: 'number', rtol: 'number' })
   const { atol = 0 } = options
   const epsilon = a.dtype === 'float64' ? Number.EPSILON : 2 ** -23
   return pinvOp.one([a], { atol, rtol: options.rtol ?? (atol > 0 ? 0 : Math.max(...sizes(a)) * epsilon) })

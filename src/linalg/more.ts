@@ -1,14 +1,18 @@
 /** Norms of matrices, powers and products of several, cross products. */
 import { noGrad } from '../autograd/modes.ts'
-import { ArgumentError, ShapeError, show } from '../errors.ts'
+import { ArgumentError, ShapeError, show, within } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { type GeneralOp, general, inFront, vjp } from '../op/general.ts'
 import { norm as vectorNormOf } from '../ops/norm.ts'
-import { broadcast, wrapDim } from '../shape.ts'
-import { expectTensor, type TensorCore } from '../tensor.ts'
+import { checkOptions, type Known } from '../options.ts'
+import { broadcast, shapeArgument, wrapDim } from '../shape.ts'
+import { expectTensor, expectTensors, type TensorCore } from '../tensor.ts'
 import { svdvals } from './decompose.ts'
 import { checkMatrices, checkSquare } from './matrices.ts'
 import { inv } from './solve.ts'
+
+/** What all norms have. */
+const NORM: Known<NormOptions> = { ord: 'any', dim: 'any', keepdim: 'boolean' }
 
 /** Options of the norms. */
 export interface VectorNormOptions {
@@ -22,8 +26,11 @@ export interface VectorNormOptions {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.vector_norm.html
  */
 export function vectorNorm(x: Tensor, options: VectorNormOptions = {}): Tensor {
+  const op = 'linalg.vectorNorm'
+  expectTensor(op, x, 'argument 0')
+  checkOptions(op, options, { ...NORM, ord: 'number' })
   const { ord = 2, dim, keepdim = false } = options
-  return vectorNormOf(x, { p: ord, keepdim, ...(dim === undefined ? {} : { dim }) })
+  return within(op, () => vectorNormOf(x, { p: ord, keepdim, ...(dim === undefined ? {} : { dim }) }))
 }
 
 /** The orders of matrix norms: Frobenius, nuclear, or the largest (smallest, if negative) singular value or sum. */
@@ -46,9 +53,13 @@ export interface MatrixNormOptions {
 export function matrixNorm(x: Tensor, options: MatrixNormOptions = {}): Tensor {
   const op = 'linalg.matrixNorm'
   checkMatrices(op, x)
+  checkOptions(op, options, NORM)
   const { ord = 'fro', keepdim = false, dim = [-2, -1] } = options
-  const [rows, columns] = dim.map((d) => wrapDim(d, x.layout.rank, op)) as [number, number]
-  if (rows === columns) throw new ArgumentError(`${op}: dims must be different. Got (${show(dim)})`, { op })
+  const dims = shapeArgument(dim, [], op)
+  if (dims.length !== 2) throw new ArgumentError(`${op}: dim must be a 2-tuple. Got ${show(dims)}`, { op })
+  const [rows, columns] = dims.map((d) => wrapDim(d, x.layout.rank, op)) as [number, number]
+  if (rows === columns) throw new ArgumentError(`${op}: dims must be different. Got (${show(dims)})`, { op })
+  if (typeof ord !== 'number' && ord !== 'fro' && ord !== 'nuc') throw unsupportedOrder(op, ord)
   if (ord === 'fro') return vectorNormOf(x, { p: 2, dim: [rows, columns], keepdim })
   if (ord === 'nuc' || Math.abs(ord) === 2) {
     const s = svdvals(x.movedim([rows, columns], [-2, -1]))
@@ -56,12 +67,16 @@ export function matrixNorm(x: Tensor, options: MatrixNormOptions = {}): Tensor {
     return keepdim ? y.unsqueeze(-1).unsqueeze(-1).movedim([-2, -1], [rows, columns]) : y
   }
   if (Math.abs(ord) !== 1 && Math.abs(ord) !== Number.POSITIVE_INFINITY) {
-    throw new ArgumentError(`${op}: Order ${ord} not supported.`, { op })
+    throw unsupportedOrder(op, ord)
   }
   const [summed, over] = Math.abs(ord) === 1 ? [rows, columns] : [columns, rows]
   const sums = vectorNormOf(x, { p: 1, dim: summed, keepdim })
   const left = !keepdim && summed < over ? over - 1 : over
   return ord > 0 ? sums.amax({ dim: left, keepdim }) : sums.amin({ dim: left, keepdim })
+}
+
+function unsupportedOrder(op: string, ord: unknown): ArgumentError {
+  return new ArgumentError(`${op}: Order ${String(ord)} not supported.`, { op })
 }
 
 /** Options of `norm`. */
@@ -78,17 +93,18 @@ export interface NormOptions {
  */
 export function norm(x: Tensor, options: NormOptions = {}): Tensor {
   expectTensor('linalg.norm', x, 'argument 0')
+  checkOptions('linalg.norm', options, NORM)
   const { ord, dim, keepdim = false } = options
-  const dims: readonly number[] | undefined = typeof dim === 'number' ? [dim] : dim
+  const dims = dim === undefined ? undefined : shapeArgument(dim, [], 'linalg.norm')
   if (ord !== undefined && (dims?.length ?? x.layout.rank) === 2) {
-    return matrixNorm(x, { ord, keepdim, dim: (dims ?? [0, 1]) as readonly [number, number] })
+    return within('linalg.norm', () => matrixNorm(x, { ord, keepdim, dim: (dims ?? [0, 1]) as readonly [number, number] }))
   }
   if (typeof ord === 'string') {
     throw new ArgumentError(`linalg.norm: If ord is a str, the input must be a matrix or two dims given, got ${show(x.shape)}`, {
       op: 'linalg.norm',
     })
   }
-  return vectorNorm(x, { ord: ord ?? 2, keepdim, ...(dim === undefined ? {} : { dim }) })
+  return within('linalg.norm', () => vectorNorm(x, { ord: ord ?? 2, keepdim, ...(dim === undefined ? {} : { dim }) }))
 }
 
 /**
@@ -118,9 +134,9 @@ export function matrixPower(a: Tensor, n: number): Tensor {
  */
 export function multiDot(tensors: readonly Tensor[]): Tensor {
   const op = 'linalg.multiDot'
+  expectTensors(op, tensors)
   if (tensors.length < 2) throw new ArgumentError(`${op}(): expected at least 2 tensors but got ${tensors.length}`, { op })
   tensors.forEach((t, i) => {
-    expectTensor(op, t, `tensor ${i}`)
     const end = i === 0 || i === tensors.length - 1
     if (t.layout.rank !== 2 && !(end && t.layout.rank === 1)) {
       throw new ShapeError(`${op}(): tensor ${i} must be 2D${end ? ' or 1D' : ''} but got ${show(t.shape)}`, { op, shapes: [t.shape] })
@@ -146,7 +162,7 @@ export function multiDot(tensors: readonly Tensor[]): Tensor {
   }
   const multiply = (i: number, j: number): Tensor =>
     i === j ? matrices[i]! : multiply(i, cut[i]![j]!).matmul(multiply(cut[i]![j]! + 1, j))
-  return multiply(0, count - 1).view([...tensors[0]!.shape.slice(0, -1), ...tensors[count - 1]!.shape.slice(1)])
+  return within(op, () => multiply(0, count - 1)).view([...tensors[0]!.shape.slice(0, -1), ...tensors[count - 1]!.shape.slice(1)])
 }
 
 const crossOp: GeneralOp<{ readonly dim: number }> = /* @__PURE__ */ general('linalg.cross', {
@@ -177,6 +193,7 @@ export function cross(a: Tensor, b: Tensor, options: { readonly dim?: number } =
   const op = 'linalg.cross'
   expectTensor(op, a, 'argument 0')
   expectTensor(op, b, 'argument 1')
+  checkOptions(op, options, { dim: 'any' })
   if (a.layout.rank !== b.layout.rank) {
     throw new ShapeError(`${op}: inputs must have the same number of dimensions: ${show(a.shape)} and ${show(b.shape)}`, {
       op,
@@ -196,12 +213,17 @@ export function cross(a: Tensor, b: Tensor, options: { readonly dim?: number } =
 
 /** The dot products Σ x·y over a dim (the last by default); the others broadcast. @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.vecdot.html */
 export function vecdot(x: Tensor, y: Tensor, options: { readonly dim?: number } = {}): Tensor {
-  expectTensor('linalg.vecdot', x, 'argument 0')
-  return x.mul(y).sum(options.dim ?? -1)
+  const op = 'linalg.vecdot'
+  expectTensor(op, x, 'argument 0')
+  expectTensor(op, y, 'argument 1')
+  checkOptions(op, options, { dim: 'number' })
+  return within(op, () => x.mul(y).sum(options.dim ?? -1))
 }
 
 /** How many singular values are above max(m, n) · ε · the largest (int32). @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.matrix_rank.html */
 export function matrixRank(a: Tensor, options: { readonly atol?: number; readonly rtol?: number } = {}): Tensor {
+  checkMatrices('linalg.matrixRank', a)
+  checkOptions('linalg.matrixRank', options, { atol: 'number', rtol: 'number' })
   const s = svdvals(a.detach())
   const { atol = 0 } = options
   const epsilon = a.dtype === 'float64' ? Number.EPSILON : 2 ** -23

@@ -2,6 +2,7 @@
 import { ArgumentError, ShapeError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { type GeneralOp, general, OUT, vjp } from '../op/general.ts'
+import { checkOptions } from '../options.ts'
 import { sameShape } from '../shape.ts'
 import { expectTensor } from '../tensor.ts'
 import { cholesky as factor, lu, solveLu, svd, transposed, triangular } from './dense.ts'
@@ -100,6 +101,7 @@ export function solve(a: Tensor, b: Tensor, options: { readonly left?: boolean }
   checkSquare(op, a)
   expectTensor(op, b, 'B')
   checkSame(op, a, b)
+  checkOptions(op, options, { left: 'boolean' })
   const { left = true } = options
   const n = sizes(a)[0]
   const vector = b.layout.rank === 1 || (a.layout.rank - 1 === b.layout.rank && sameShape(b.shape, a.shape.slice(0, -1)))
@@ -171,7 +173,8 @@ export function solveTriangular(a: Tensor, b: Tensor, options: TriangularOptions
   checkSquare(op, a)
   checkMatrices(op, b, 'B')
   checkSame(op, a, b)
-  const { upper, left = true, unitriangular = false } = options
+  checkOptions(op, options, { upper: 'boolean', left: 'boolean', unitriangular: 'boolean' })
+  const { upper, left = true, unitriangular = false } = options ?? {}
   if (typeof upper !== 'boolean') throw new ArgumentError(`${op}: upper must be true or false`, { op })
   if (sizes(b)[left ? 0 : 1] !== sizes(a)[0]) throw mismatch(op, a, b)
   return solveTriangularOp.one(together(op, a, b), { upper, left, unitriangular })
@@ -212,6 +215,7 @@ const choleskyOp: GeneralOp<{ readonly upper: boolean }> = /* @__PURE__ */ gener
  */
 export function cholesky(a: Tensor, options: { readonly upper?: boolean } = {}): Tensor {
   checkSquare('linalg.cholesky', a)
+  checkOptions('linalg.cholesky', options, { upper: 'boolean' })
   return choleskyOp.one([a], { upper: options.upper ?? false })
 }
 

@@ -1,12 +1,13 @@
 /** Further activations. */
 import { noGrad } from '../autograd/modes.ts'
 import type { Arith } from '../backend/scalar.ts'
-import { ArgumentError, DTypeError, ShapeError } from '../errors.ts'
+import { ArgumentError, DTypeError, ShapeError, within } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { ElementwiseOp } from '../op/elementwise.ts'
 import { type GeneralOp, general, inFront, vjp } from '../op/general.ts'
 import { type Parametric, parametric, type Unary, unary } from '../op/kinds.ts'
 import { noKernel } from '../op/operands.ts'
+import { checkKind, optionsOr } from '../options.ts'
 import { wrapDim } from '../shape.ts'
 import { expectTensor, type TensorCore } from '../tensor.ts'
 import { hardtanh } from './functional.ts'
@@ -54,7 +55,7 @@ export const selu: Unary = /* @__PURE__ */ unary('selu', {
 
 /** x limited to [0, 6]. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.relu6.html */
 export function relu6(x: Tensor): Tensor {
-  return hardtanh(x, { minVal: 0, maxVal: 6 })
+  return within('relu6', () => hardtanh(x, { minVal: 0, maxVal: 6 }))
 }
 
 /** (x + 3)/6 limited to [0, 1]. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.hardsigmoid.html */
@@ -92,11 +93,12 @@ export const softshrink: Parametric<[lambd?: number]> = /* @__PURE__ */ parametr
     value: (x, s) => x!.sub(x!.sign().mul(s!)).where(x!.abs().le(s!).logicalNot(), 0),
     vjp: [(g, { a, s }) => g.where(a.abs().le(s[0]!).logicalNot(), 0)],
   },
-  (lambd) => {
-    if (lambd !== undefined && !(lambd >= 0)) {
+  (lambd = 0.5) => {
+    checkKind('softshrink', 'lambda', lambd, 'number')
+    if (!(lambd >= 0)) {
       throw new ArgumentError(`softshrink: lambda must be greater or equal to 0, but found to be ${lambd}.`, { op: 'softshrink' })
     }
-    return [lambd ?? 0.5]
+    return [lambd]
   },
 )
 
@@ -115,19 +117,19 @@ export const threshold: Parametric<[threshold: number, value: number]> = /* @__P
 /** x − tanh x. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.tanhshrink.html */
 export function tanhshrink(x: Tensor): Tensor {
   expectTensor('tanhshrink', x, 'argument 0')
-  return x.sub(x.tanh())
+  return within('tanhshrink', () => x.sub(x.tanh()))
 }
 
 /** x / (1 + |x|). @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softsign.html */
 export function softsign(x: Tensor): Tensor {
   expectTensor('softsign', x, 'argument 0')
-  return x.div(x.abs().add(1))
+  return within('softsign', () => x.div(x.abs().add(1)))
 }
 
 /** softmax of −x. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softmin.html */
 export function softmin(x: Tensor, dim: number): Tensor {
   expectTensor('softmin', x, 'argument 0')
-  return x.neg().softmax(dim)
+  return within('softmin', () => x.neg().softmax(dim))
 }
 
 const preluOp = /* @__PURE__ */ new ElementwiseOp('prelu', 2, {
@@ -197,7 +199,7 @@ const gluOp: GeneralOp<{ readonly dim: number }> = /* @__PURE__ */ general('glu'
 export function glu(x: Tensor, dim: number | { readonly dim?: number } = -1): Tensor {
   expectTensor('glu', x, 'argument 0')
   if (x.layout.rank === 0) throw new ShapeError('glu does not support 0-dimensional tensors', { op: 'glu', shapes: [x.shape] })
-  const d = wrapDim(typeof dim === 'number' ? dim : (dim.dim ?? -1), x.layout.rank, 'glu')
+  const d = wrapDim(optionsOr('glu', 'dim', dim, { dim: 'any' }).dim ?? -1, x.layout.rank, 'glu')
   if (x.shape[d]! % 2 !== 0) {
     throw new ShapeError(`glu: Halving dimension must be even, but dimension ${d} is size ${x.shape[d]}`, { op: 'glu', shapes: [x.shape] })
   }

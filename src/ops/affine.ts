@@ -1,8 +1,9 @@
 /** Products with something added: β·x + α·(a·b) of vectors and batches; `addmm` is a method. */
 import { noGrad } from '../autograd/modes.ts'
-import { DTypeError, ShapeError, show } from '../errors.ts'
+import { DTypeError, ShapeError, show, within } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { type GeneralOp, general, vjp } from '../op/general.ts'
+import { checkOptions } from '../options.ts'
 import { expectTensor, type TensorCore } from '../tensor.ts'
 import type { AddmmOptions } from './matmul.ts'
 
@@ -65,11 +66,13 @@ function run(
   [a, b]: readonly [Tensor, Tensor],
   ranks: readonly [number, number],
   shapeOf: (a: readonly number[], b: readonly number[]) => readonly number[] | null,
-  { beta = 1, alpha = 1 }: AddmmOptions,
+  options: AddmmOptions,
 ): Tensor {
   ;[x, a, b].forEach((t, i) => {
     expectTensor(name, t, `argument ${i}`)
   })
+  checkOptions(name, options, { beta: 'number', alpha: 'number' })
+  const { beta = 1, alpha = 1 } = options
   if (a.dt !== x.dt || b.dt !== x.dt) {
     throw new DTypeError(`${name}: self and the factors must have the same dtype, but got ${x.dtype}, ${a.dtype} and ${b.dtype}`, {
       op: name,
@@ -86,7 +89,7 @@ function run(
       },
     )
   }
-  return op.one([show(x.shape) === show(shape) ? x : x.expand(shape), a, b], { beta, alpha })
+  return op.one([show(x.shape) === show(shape) ? x : within(name, () => x.expand(shape)), a, b], { beta, alpha })
 }
 
 /** β·x + α·(a·v) for a matrix a [m, k] and a vector v [k]. Errors: ShapeError, DTypeError. @see https://docs.pytorch.org/docs/stable/generated/torch.addmv.html */

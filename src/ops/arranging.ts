@@ -4,7 +4,7 @@ import { cloneContiguous, contiguous, copyInto, fillWith, full } from '../execut
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import { type GeneralOp, general, inFront, vjp } from '../op/general.ts'
-import { checkOptions } from '../options.ts'
+import { checkOptions, describe, optionsOr } from '../options.ts'
 import { numel, shapeArgument, wrapDim, wrapDims } from '../shape.ts'
 import { checkValue, dataView, empty, expectTensor } from '../tensor.ts'
 import { stridedBackward } from './geometry.ts'
@@ -235,10 +235,7 @@ function triangle(op: 'tril' | 'triu', x: Tensor, options: number | DiagonalOpti
 }
 
 function diagonalOf(op: string, options: number | DiagonalOptions): number {
-  if (typeof options !== 'number') checkOptions(op, options, { diagonal: 'number' })
-  const diagonal = typeof options === 'number' ? options : (options.diagonal ?? 0)
-  if (!Number.isInteger(diagonal)) throw new ArgumentError(`${op}: the diagonal must be a whole number, got ${diagonal}`, { op })
-  return diagonal
+  return optionsOr(op, 'diagonal', options, { diagonal: 'integer' }).diagonal ?? 0
 }
 
 /** The lower triangle of the last two dims, zeros above `diagonal`. @see https://docs.pytorch.org/docs/stable/generated/torch.tril.html */
@@ -289,13 +286,13 @@ export interface DiagEmbedOptions {
  */
 export function diagEmbed(x: Tensor, options: number | DiagEmbedOptions = {}): Tensor {
   expectTensor('diagEmbed', x, 'argument 0')
-  const { offset = 0, dim1 = -2, dim2 = -1 } = typeof options === 'number' ? { offset: options } : options
+  const { offset = 0, dim1 = -2, dim2 = -1 } = optionsOr('diagEmbed', 'offset', options, { offset: 'integer', dim1: 'any', dim2: 'any' })
   const { rank } = x.layout
   if (rank === 0)
     throw new ShapeError('diagEmbed: input tensor must have at least 1 dimension, got []', { op: 'diagEmbed', shapes: [x.shape] })
   const [d1, d2] = [wrapDim(dim1, rank + 1, 'diagEmbed'), wrapDim(dim2, rank + 1, 'diagEmbed')]
   if (d1 === d2) throw new ArgumentError(`diagEmbed: diagonal dimensions cannot be identical ${dim1}, ${dim2}`, { op: 'diagEmbed' })
-  return diagEmbedOp.one([x], { diagonal: diagonalOf('diagEmbed', offset), dim1: d1, dim2: d2 })
+  return diagEmbedOp.one([x], { diagonal: offset, dim1: d1, dim2: d2 })
 }
 
 /** A diagonal of a matrix, copied. */
@@ -370,16 +367,16 @@ export interface PadOptions {
  */
 export function pad(x: Tensor, padding: readonly number[], options: PadOptions = {}): Tensor {
   expectTensor('pad', x, 'argument 0')
-  if (!Array.isArray(padding))
-    throw new ArgumentError(`pad: expected [before, after, …] numbers for the padding, got ${String(padding)}`, { op: 'pad' })
+  if (!Array.isArray(padding) || !padding.every(Number.isInteger))
+    throw new ArgumentError(`pad: expected [before, after, …] whole numbers for the padding, got ${describe(padding)}`, { op: 'pad' })
   checkOptions('pad', options, { mode: 'any', value: 'number' })
   const { mode = 'constant', value = 0 } = options
   if (mode === 'reflect' || mode === 'replicate' || mode === 'circular') return padEdges(x, padding, mode)
   if (mode !== 'constant') throw new ArgumentError(`pad: Unrecognised padding mode ${String(mode)}`, { op: 'pad' })
   const { rank } = x.layout
-  if (padding.length % 2 !== 0 || padding.length > 2 * rank || padding.some((n) => !Number.isInteger(n))) {
+  if (padding.length % 2 !== 0 || padding.length > 2 * rank) {
     throw new ArgumentError(
-      `pad: Padding length should be less than or equal to two times the input dimension, even, and of whole numbers; got ${show(padding)} for ${show(x.shape)}`,
+      `pad: Padding length should be less than or equal to two times the input dimension, and even; got ${show(padding)} for ${show(x.shape)}`,
       { op: 'pad' },
     )
   }

@@ -1,12 +1,13 @@
 /** Tensors built from others: turned, repeated, laid side by side or crossed. */
 import { noGrad } from '../autograd/modes.ts'
-import { ArgumentError, ShapeError, show } from '../errors.ts'
+import { ArgumentError, ShapeError, show, within } from '../errors.ts'
 import { cloneContiguous, copyInto, full } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import { type GeneralOp, general, inFront, vjp } from '../op/general.ts'
-import { broadcast, numel, type Shape, wrapDim } from '../shape.ts'
-import { empty, expectTensor, readAll, type TensorCore, writeAll } from '../tensor.ts'
+import { checkKind, checkOptions, describe, optionsOr } from '../options.ts'
+import { broadcast, numel, type Shape, shapeArgument, wrapDim } from '../shape.ts'
+import { empty, expectTensor, expectTensors, readAll, type TensorCore, writeAll } from '../tensor.ts'
 import { cat } from './join.ts'
 import { checkPositions } from './positions.ts'
 import { unsafeView } from './product.ts'
@@ -40,7 +41,9 @@ const rot90Op: GeneralOp<Turn> = /* @__PURE__ */ general('rot90', {
  */
 export function rot90(x: Tensor, k = 1, dims: readonly number[] = [0, 1]): Tensor {
   expectTensor('rot90', x, 'argument 0')
-  if (dims.length !== 2) throw new ArgumentError(`rot90: expected total rotation dims == 2, but got dims = ${dims.length}`, { op: 'rot90' })
+  checkKind('rot90', 'k', k, 'integer')
+  if (shapeArgument(dims, [], 'rot90').length !== 2)
+    throw new ArgumentError(`rot90: expected total rotation dims == 2, but got dims = ${dims.length}`, { op: 'rot90' })
   if (x.layout.rank < 2)
     throw new ShapeError(`rot90: expected total dims >= 2, but got total dims = ${x.layout.rank}`, { op: 'rot90', shapes: [x.shape] })
   const [a, b] = dims.map((d) => wrapDim(d, x.layout.rank, 'rot90')) as [number, number]
@@ -75,7 +78,7 @@ export function flipud(x: Tensor): Tensor {
 export function repeatInterleave(x: Tensor, repeats: number | Tensor, options: number | { readonly dim?: number } = {}): Tensor {
   const op = 'repeatInterleave'
   expectTensor(op, x, 'argument 0')
-  const given = typeof options === 'number' ? options : options.dim
+  const given = optionsOr(op, 'dim', options, { dim: 'any' }).dim
   const source = given === undefined ? x.reshape([-1]) : x
   const dim = given === undefined ? 0 : wrapDim(given, x.layout.rank, op)
   const n = source.shape[dim]!
@@ -114,16 +117,16 @@ export function repeatInterleave(x: Tensor, repeats: number | Tensor, options: n
  */
 export function meshgrid(tensors: readonly Tensor[], options: { readonly indexing?: 'ij' | 'xy' } = {}): Tensor[] {
   const op = 'meshgrid'
+  expectTensors(op, tensors)
+  checkOptions(op, options, { indexing: 'any' })
   const { indexing = 'ij' } = options
-  if (tensors.length === 0) throw new ArgumentError(`${op} expects a non-empty TensorList`, { op })
   if (indexing !== 'ij' && indexing !== 'xy') {
     throw new ArgumentError(`${op}: indexing must be one of "xy" or "ij", but received: ${String(indexing)}`, { op })
   }
-  tensors.forEach((t, i) => {
-    expectTensor(op, t, `tensor ${i}`)
+  for (const t of tensors) {
     if (t.layout.rank > 1)
       throw new ShapeError(`${op}: Expected 0D or 1D tensor in the tensor list but got: ${show(t.shape)}`, { op, shapes: [t.shape] })
-  })
+  }
   const swap = indexing === 'xy' && tensors.length >= 2
   const order = swap ? [tensors[1]!, tensors[0]!, ...tensors.slice(2)] : tensors
   const shape = order.map((t) => t.numel())
@@ -239,7 +242,9 @@ export function tensordot(
   const op = 'tensordot'
   expectTensor(op, a, 'argument 0')
   expectTensor(op, b, 'argument 1')
-  const dims = typeof options === 'number' ? options : (options.dims ?? 2)
+  const { dims = 2 } = optionsOr(op, 'dims', options, { dims: 'any' })
+  if (typeof dims !== 'number' && !(Array.isArray(dims) && dims.length === 2))
+    throw new ArgumentError(`${op}: expected dims as a number or two lists such as [[0], [1]], got ${describe(dims)}`, { op })
   const count = typeof dims === 'number' ? dims : 0
   if (count < 0 || !Number.isInteger(count)) throw new ArgumentError(`${op} expects dims >= 0, but got dims=${count}`, { op })
   if (count > Math.min(a.layout.rank, b.layout.rank)) {
@@ -248,7 +253,8 @@ export function tensordot(
     })
   }
   const firsts = Array.from({ length: count }, (_, i) => i)
-  const [left, right] = (typeof dims === 'number' ? [firsts.map((i) => a.layout.rank - count + i), firsts] : dims) as [number[], number[]]
+  const lists = typeof dims === 'number' ? [firsts.map((i) => a.layout.rank - count + i), firsts] : dims
+  const [left, right] = lists.map((list) => shapeArgument(list, [], op)) as [Shape, Shape]
   if (left.length !== right.length) {
     throw new ArgumentError(`${op}: both dimension lists should have same length, got ${show(left)} and ${show(right)}`, { op })
   }
@@ -288,12 +294,13 @@ export interface DiffOptions {
 export function diff(x: Tensor, options: DiffOptions = {}): Tensor {
   const op = 'diff'
   expectTensor(op, x, 'argument 0')
+  checkOptions(op, options, { n: 'any', dim: 'any', prepend: 'any', append: 'any' })
   const { n = 1, prepend, append } = options
   if (x.layout.rank === 0) throw new ShapeError('diff expects input to be at least one-dimensional', { op, shapes: [x.shape] })
   if (!Number.isInteger(n) || n < 0) throw new ArgumentError(`order must be non-negative but got ${n} (${op})`, { op })
   const dim = wrapDim(options.dim ?? -1, x.layout.rank, op)
   const parts = [prepend, x, append].filter((t) => t !== undefined)
-  let y = parts.length === 1 ? x : cat(parts, dim)
+  let y = parts.length === 1 ? x : within(op, () => cat(parts, dim))
   if (n === 0) return y.clone()
   for (let k = 0; k < Math.min(n, x.shape[dim]! + parts.length - 1); k++) {
     const size = y.shape[dim]!
@@ -307,11 +314,12 @@ export function diff(x: Tensor, options: DiffOptions = {}): Tensor {
 export function unflatten(x: Tensor, dim: number, sizes: readonly number[]): Tensor {
   expectTensor('unflatten', x, 'argument 0')
   const d = wrapDim(dim, x.layout.rank, 'unflatten')
-  const known = sizes.reduce((n, s) => (s === -1 ? n : n * s), 1)
-  const whole = sizes.map((s) => (s === -1 ? x.shape[d]! / known : s))
-  if (sizes.length === 0 || numel(whole) !== x.shape[d]) {
+  const parts = shapeArgument(sizes, [], 'unflatten')
+  const known = parts.reduce((n, s) => (s === -1 ? n : n * s), 1)
+  const whole = parts.map((s) => (s === -1 ? x.shape[d]! / known : s))
+  if (parts.length === 0 || numel(whole) !== x.shape[d]) {
     throw new ShapeError(
-      `unflatten: Provided sizes ${show(sizes)} don't multiply up to the size of dim ${dim} (${x.shape[d]}) in the input tensor`,
+      `unflatten: Provided sizes ${show(parts)} don't multiply up to the size of dim ${dim} (${x.shape[d]}) in the input tensor`,
       {
         op: 'unflatten',
         shapes: [x.shape],
@@ -323,20 +331,21 @@ export function unflatten(x: Tensor, dim: number, sizes: readonly number[]): Ten
 
 /** Tensors expanded to the shape that they broadcast to. @see https://docs.pytorch.org/docs/stable/generated/torch.broadcast_tensors.html */
 export function broadcastTensors(...tensors: Tensor[]): Tensor[] {
+  tensors.forEach((t, i) => expectTensor('broadcastTensors', t, `argument ${i}`))
   const shape = tensors.reduce<Shape>((s, t) => broadcast(s, t.shape, 'broadcastTensors'), [])
   return tensors.map((t) => t.expand(shape))
 }
 
 /** Side by side: joined along the second dim (vectors along their only one). @see https://docs.pytorch.org/docs/stable/generated/torch.hstack.html */
 export function hstack(tensors: readonly Tensor[]): Tensor {
+  expectTensors('hstack', tensors)
   const whole = tensors.map((t) => (t.layout.rank === 0 ? t.reshape([1]) : t))
-  return cat(whole, whole[0]?.layout.rank === 1 ? 0 : 1)
+  return within('hstack', () => cat(whole, whole[0]!.layout.rank === 1 ? 0 : 1))
 }
 
 /** One below the other: joined along the first dim, vectors as rows. @see https://docs.pytorch.org/docs/stable/generated/torch.vstack.html */
 export function vstack(tensors: readonly Tensor[]): Tensor {
-  return cat(
-    tensors.map((t) => (t.layout.rank < 2 ? t.reshape([1, t.numel()]) : t)),
-    0,
-  )
+  expectTensors('vstack', tensors)
+  const rows = tensors.map((t) => (t.layout.rank < 2 ? t.reshape([1, t.numel()]) : t))
+  return within('vstack', () => cat(rows))
 }

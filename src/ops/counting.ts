@@ -1,11 +1,12 @@
 /** Which elements there are, how often, and whether tensors agree; without gradients. */
 import { dtypes } from '../dtype.ts'
-import { ArgumentError, DTypeError, ShapeError, show } from '../errors.ts'
+import { ArgumentError, DTypeError, ShapeError, show, within } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import { type GeneralOp, general, noRule } from '../op/general.ts'
+import { checkOptions, type Known } from '../options.ts'
 import { numel, sameShape, wrapDim } from '../shape.ts'
-import { empty, expectTensor, readAll, type TensorCore, writeAll } from '../tensor.ts'
+import { checkAddressable, empty, expectTensor, expectTensorOrNone, readAll, type TensorCore, writeAll } from '../tensor.ts'
 import { order } from './order.ts'
 import { concrete } from './positions.ts'
 
@@ -96,13 +97,13 @@ const consecutiveOp: GeneralOp<Runs> = /* @__PURE__ */ general('uniqueConsecutiv
   vjp: [noRule('uniqueConsecutive')],
 })
 
-function runs(
-  op: GeneralOp<Runs>,
-  x: Tensor,
-  { returnInverse = false, returnCounts = false, dim }: RunOptions,
-  sort: boolean,
-): Tensor | Tensor[] {
+const RUNS: Known<RunOptions> = { returnInverse: 'boolean', returnCounts: 'boolean', dim: 'any' }
+const UNIQUE: Known<UniqueOptions> = { returnInverse: 'boolean', returnCounts: 'boolean', dim: 'any', sorted: 'boolean' }
+
+function runs(op: GeneralOp<Runs>, x: Tensor, options: RunOptions, known: Known<RunOptions>, sort: boolean): Tensor | Tensor[] {
   expectTensor(op.name, x, 'argument 0')
+  checkOptions(op.name, options, known)
+  const { returnInverse = false, returnCounts = false, dim } = options
   concrete(op.name, x)
   const d = dim === undefined ? null : wrapDim(dim, x.layout.rank, op.name)
   const results = op.call([x], { dim: d, sort, returnInverse, returnCounts }) as Tensor[]
@@ -116,12 +117,12 @@ function runs(
  * @see https://docs.pytorch.org/docs/stable/generated/torch.unique.html
  */
 export function unique(x: Tensor, options: UniqueOptions = {}): Tensor | Tensor[] {
-  return runs(uniqueOp, x, options, true)
+  return runs(uniqueOp, x, options, UNIQUE, true)
 }
 
 /** As `unique`, but only neighbours that are equal become one. @see https://docs.pytorch.org/docs/stable/generated/torch.unique_consecutive.html */
 export function uniqueConsecutive(x: Tensor, options: RunOptions = {}): Tensor | Tensor[] {
-  return runs(consecutiveOp, x, options, false)
+  return runs(consecutiveOp, x, options, RUNS, false)
 }
 
 /** Options of `bincount`. */
@@ -156,20 +157,24 @@ const bincountOp: GeneralOp<{ readonly length: number }> = /* @__PURE__ */ gener
 export function bincount(x: Tensor, options: BincountOptions = {}): Tensor {
   const op = 'bincount'
   expectTensor(op, x, 'argument 0')
+  checkOptions(op, options, { weights: 'any', minlength: 'integer' })
   const { weights, minlength = 0 } = options
+  expectTensorOrNone(op, weights, 'the weights')
+  if (minlength < 0) throw new ArgumentError(`${op}: minlength should be >= 0, got ${minlength}`, { op })
   if (x.dt.category !== 1)
     throw new DTypeError(`${op} only supports 1-d non-negative integral inputs, got ${x.dtype}`, { op, dtypes: [x.dtype] })
   const values = Float64Array.from(readAll(concrete(op, x)))
   if (x.layout.rank !== 1 || values.some((v) => v < 0))
     throw new ArgumentError(`${op} only supports 1-d non-negative integral inputs: ${show(x.shape)}`, { op })
-  if (weights !== undefined && !sameShape(weights.shape, x.shape)) {
+  if (weights && !sameShape(weights.shape, x.shape)) {
     throw new ShapeError(`${op}: weights should be 1-d and have the same length as input: ${show(weights.shape)} and ${show(x.shape)}`, {
       op,
       shapes: [x.shape, weights.shape],
     })
   }
   const length = values.reduce((n, v) => Math.max(n, v + 1), minlength)
-  return bincountOp.one(weights === undefined ? [x] : [x, weights], { length })
+  checkAddressable(op, [length], dtypes.float64)
+  return bincountOp.one(weights ? [x, weights] : [x], { length })
 }
 
 /** Options of `histc`. */
@@ -215,6 +220,7 @@ const histcOp: GeneralOp<Required<HistcOptions>> = /* @__PURE__ */ general('hist
  */
 export function histc(x: Tensor, options: HistcOptions = {}): Tensor {
   expectTensor('histc', x, 'argument 0')
+  checkOptions('histc', options, { bins: 'any', min: 'number', max: 'number' })
   const { bins = 100, min = 0, max = 0 } = options
   if (!Number.isInteger(bins) || bins < 1) throw new ArgumentError(`histc: bins must be > 0, got ${bins}`, { op: 'histc' })
   return histcOp.one([x], { bins, min, max })
@@ -238,6 +244,7 @@ const isinOp: GeneralOp<{ readonly invert: boolean }> = /* @__PURE__ */ general(
 export function isin(x: Tensor, among: Tensor, options: { readonly invert?: boolean } = {}): Tensor {
   expectTensor('isin', x, 'argument 0')
   expectTensor('isin', among, 'argument 1')
+  checkOptions('isin', options, { invert: 'boolean' })
   return isinOp.one([x, among], { invert: options.invert ?? false })
 }
 
@@ -252,16 +259,20 @@ export interface CloseOptions {
 
 /** Where |a − b| ≤ atol + rtol·|b| (bool), infinities equal themselves. @see https://docs.pytorch.org/docs/stable/generated/torch.isclose.html */
 export function isclose(a: Tensor, b: Tensor, options: CloseOptions = {}): Tensor {
-  const op = 'isclose'
+  return closeness('isclose', a, b, options)
+}
+
+function closeness(op: string, a: Tensor, b: Tensor, options: CloseOptions): Tensor {
   expectTensor(op, a, 'argument 0')
   expectTensor(op, b, 'argument 1')
+  checkOptions(op, options, { rtol: 'number', atol: 'number', equalNan: 'boolean' })
   if (a.dt !== b.dt)
     throw new DTypeError(`${op}: ${a.dtype} did not match ${b.dtype}; convert one of them with to(…)`, { op, dtypes: [a.dtype, b.dtype] })
   const { rtol = 1e-5, atol = 1e-8, equalNan = false } = options
   if (!(rtol >= 0) || !(atol >= 0))
     throw new ArgumentError(`${op}: rtol and atol must be greater than or equal to zero, but got ${rtol} and ${atol}`, { op })
   const [x, y] = [a.detach(), b.detach()]
-  const same = x.eq(y)
+  const same = within(op, () => x.eq(y))
   const equal = equalNan ? same.logicalOr(x.ne(x).logicalAnd(y.ne(y))) : same
   if (rtol === 0 && atol === 0) return equal
   const distance = x.sub(y).abs()
@@ -270,7 +281,7 @@ export function isclose(a: Tensor, b: Tensor, options: CloseOptions = {}): Tenso
 
 /** Is every element close? See `isclose`. @see https://docs.pytorch.org/docs/stable/generated/torch.allclose.html */
 export function allclose(a: Tensor, b: Tensor, options: CloseOptions = {}): boolean {
-  return isclose(a, b, options).all().item() !== 0
+  return closeness('allclose', a, b, options).all().item() !== 0
 }
 
 /** Have both the same shape and the same elements? (A NaN equals nothing.) @see https://docs.pytorch.org/docs/stable/generated/torch.equal.html */

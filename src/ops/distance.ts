@@ -1,10 +1,11 @@
 /** Distances between vectors by their p-norms. */
 import { noGrad } from '../autograd/modes.ts'
 import { dtypes } from '../dtype.ts'
-import { ArgumentError, DTypeError, ShapeError, show } from '../errors.ts'
+import { ArgumentError, DTypeError, ShapeError, show, within } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import { type Context, type GeneralOp, general, inFront, OUT, vjp } from '../op/general.ts'
+import { checkKind, checkOptions, type Known } from '../options.ts'
 import { broadcast } from '../shape.ts'
 import { empty, expectTensor, type TensorCore, writeAll } from '../tensor.ts'
 import { zero } from './rules.ts'
@@ -12,6 +13,7 @@ import { zero } from './rules.ts'
 interface Order {
   readonly p: number
 }
+const ORDER: Known<Order> = { p: 'number' }
 
 /** g·∂‖d‖ₚ/∂d with the norm y; both stand over d. 0 where the norm is 0. */
 function pulled(g: Tensor, d: Tensor, y: Tensor, p: number): Tensor {
@@ -60,6 +62,7 @@ function check(op: string, x: Tensor, p: number, rank: number): void {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.cdist.html
  */
 export function cdist(a: Tensor, b: Tensor, options: { readonly p?: number } = {}): Tensor {
+  checkOptions('cdist', options, ORDER)
   const { p = 2 } = options
   check('cdist', a, p, 2)
   check('cdist', b, p, 2)
@@ -114,6 +117,7 @@ const pdistOp: GeneralOp<Order> = /* @__PURE__ */ general('pdist', {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.pdist.html
  */
 export function pdist(x: Tensor, options: { readonly p?: number } = {}): Tensor {
+  checkOptions('pdist', options, ORDER)
   const { p = 2 } = options
   check('pdist', x, p, 2)
   if (x.layout.rank !== 2)
@@ -134,6 +138,7 @@ const distOp: GeneralOp<Order> = /* @__PURE__ */ general('dist', {
 export function dist(a: Tensor, b: Tensor, p = 2): Tensor {
   expectTensor('dist', a, 'argument 0')
   expectTensor('dist', b, 'argument 1')
+  checkKind('dist', 'p', p, 'number')
   const shape = broadcast(a.shape, b.shape, 'dist')
-  return distOp.one([a.expand(shape), b.expand(shape)], { p })
+  return within('dist', () => distOp.one([a.expand(shape), b.expand(shape)], { p }))
 }

@@ -2,7 +2,7 @@
 import { ArgumentError, ShapeError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { sameShape, wrapDim } from '../shape.ts'
-import { expectTensor } from '../tensor.ts'
+import { expectTensor, expectTensors } from '../tensor.ts'
 import { choose } from './choose.ts'
 import { stackOp } from './concatenate.ts'
 import { catWith } from './joining.ts'
@@ -27,21 +27,19 @@ export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.stack.html
  */
 export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
-  if (!Array.isArray(tensors) || tensors.length === 0) throw new ArgumentError('stack: expects a non-empty TensorList', { op: 'stack' })
-  tensors.forEach((t, i) => expectTensor('stack', t, `tensor ${i}`))
-  const list = tensors as readonly Tensor[]
-  const { shape } = list[0]!
-  list.forEach((t, i) => {
+  expectTensors('stack', tensors)
+  const { shape } = tensors[0]!
+  tensors.forEach((t, i) => {
     if (sameShape(t.shape, shape)) return
     throw new ShapeError(
       `stack: expects each tensor to be equal size, but got ${show(shape)} at entry 0 and ${show(t.shape)} at entry ${i}`,
       {
         op: 'stack',
-        shapes: list.map((y) => y.shape),
+        shapes: tensors.map((y) => y.shape),
       },
     )
   })
-  return stackOp.one(list, { dim: wrapDim(dim, shape.length + 1, 'stack') })
+  return stackOp.one(tensors, { dim: wrapDim(dim, shape.length + 1, 'stack') })
 }
 
 /**

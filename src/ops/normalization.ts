@@ -5,15 +5,17 @@ import type { FloatType } from '../backend/backend.ts'
 import { batchNormBackward, batchNorm as batchNormJob, layerNormBackward, layerNorm as layerNormJob } from '../backend/jobs/norm.ts'
 import { input, Program } from '../backend/scalar.ts'
 import { type DTypeInfo, dtypes } from '../dtype.ts'
-import { ArgumentError, DTypeError, ShapeError, show } from '../errors.ts'
+import { ArgumentError, ShapeError, show } from '../errors.ts'
 import { backend, contiguous, full, type Kernel, kernel, reduce, run, workspace } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import type { Owner } from '../memory/storage.ts'
 import { followed } from '../op/follow.ts'
 import { type Context, emptyLike, type GeneralOp, general, OUT, type VjpRule, vjp } from '../op/general.ts'
-import { numel, type Shape, sameShape } from '../shape.ts'
+import { checkKind, type Known } from '../options.ts'
+import { numel, type Shape } from '../shape.ts'
 import { type ArrayLike, address, empty, expectTensor, type TensorCore } from '../tensor.ts'
+import { checkNorm, checkRunning, lastDims } from './normArguments.ts'
 
 /** Which of weight and bias follow the input among the operands. */
 interface Affine {
@@ -25,42 +27,6 @@ const biasOf = (p: Affine): number => (p.biased ? (p.weighted ? 2 : 1) : -1)
 
 const operands = (x: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined): Tensor[] =>
   weight ? (bias ? [x, weight, bias] : [x, weight]) : bias ? [x, bias] : [x]
-
-/** A float input, and affine parameters of its dtype and of `shape`. */
-function check(
-  op: string,
-  torch: string,
-  x: Tensor,
-  shape: Shape,
-  options: { readonly weight?: Tensor | null; readonly bias?: Tensor | null },
-): void {
-  if (!x.dt.floating) {
-    throw new DTypeError(`"${torch}" not implemented for '${x.dtype}': ${op} takes floats; convert first, e.g. x.to('float32')`, {
-      op,
-      dtypes: [x.dtype],
-    })
-  }
-  for (const name of ['weight', 'bias'] as const) {
-    const t = options[name]
-    if (!t) continue
-    expectTensor(op, t, `the ${name}`)
-    if (!sameShape(t.shape, shape)) {
-      throw new ShapeError(
-        `Expected ${name} to be of shape ${show(shape)} for ${op} of an input ${show(x.shape)}, but got ${name} of shape ${show(t.shape)}`,
-        {
-          op,
-          shapes: [x.shape, t.shape],
-        },
-      )
-    }
-    if (t.dt !== x.dt) {
-      throw new DTypeError(`expected scalar type ${x.dtype} but found ${t.dtype} for the ${name} of ${op}`, {
-        op,
-        dtypes: [x.dtype, t.dtype],
-      })
-    }
-  }
-}
 
 // --- rows ---------------------------------------------------------------------------------------------------------------
 
@@ -224,30 +190,12 @@ export interface LayerNormOptions {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.layer_norm.html
  */
 export function layerNorm(x: Tensor, normalizedShape: Shape, options: LayerNormOptions = {}): Tensor {
-  expectTensor('layerNorm', x, 'the input')
   const dims = lastDims('layerNorm', x, normalizedShape)
-  check('layerNorm', 'LayerNormKernelImpl', x, normalizedShape, options)
+  checkNorm('layerNorm', 'LayerNormKernelImpl', x, normalizedShape, options, { weight: 'any', bias: 'any', eps: 'number' })
   const { weight, bias, eps = 1e-5 } = options
   const n = numel(normalizedShape)
   const p = { rows: n === 0 ? 0 : x.layout.numel / n, n, dims, eps, weighted: Boolean(weight), biased: Boolean(bias) }
   return (layerNormOp.call(operands(x, weight, bias), p) as [Tensor])[0]
-}
-
-/** The last dims of x, which must be of this shape. */
-function lastDims(op: string, x: Tensor, shape: Shape): number[] {
-  const k = shape.length
-  if (k === 0)
-    throw new ShapeError(
-      `Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got normalizedShape=[] for ${op}`,
-      { op },
-    )
-  if (!sameShape(x.shape.slice(-k), shape)) {
-    throw new ShapeError(
-      `Given normalized_shape=${show(shape)}, expected input with shape [*, ${shape.join(', ')}], but got input of size ${show(x.shape)} for ${op}`,
-      { op, shapes: [x.shape, shape] },
-    )
-  }
-  return Array.from({ length: k }, (_, i) => x.layout.rank - k + i)
 }
 
 /** Options of `rmsNorm`. */
@@ -264,10 +212,10 @@ export interface RMSNormOptions {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.rms_norm.html
  */
 export function rmsNorm(x: Tensor, normalizedShape: Shape, options: RMSNormOptions = {}): Tensor {
-  expectTensor('rmsNorm', x, 'the input')
   const dims = lastDims('rmsNorm', x, normalizedShape)
-  check('rmsNorm', 'rms_norm', x, normalizedShape, { weight: options.weight ?? null })
+  checkNorm('rmsNorm', 'rms_norm', x, normalizedShape, options, { weight: 'any', eps: 'any' })
   const eps = options.eps ?? (x.dt === dtypes.float64 ? Number.EPSILON : 2 ** -23)
+  checkKind('rmsNorm', 'eps', eps, 'number')
   const y = x.mul(x.pow(2).mean({ dim: dims, keepdim: true }).add(eps).rsqrt())
   return options.weight ? y.mul(options.weight) : y
 }
@@ -391,7 +339,7 @@ export function groupNorm(x: Tensor, numGroups: number, options: GroupNormOption
       { op: 'groupNorm', shapes: [x.shape] },
     )
   }
-  check('groupNorm', 'GroupNormKernelImpl', x, [channels], options)
+  checkNorm('groupNorm', 'GroupNormKernelImpl', x, [channels], options, { weight: 'any', bias: 'any', eps: 'number' })
   const { weight, bias, eps = 1e-5 } = options
   const p = { groups: numGroups, eps, weighted: Boolean(weight), biased: Boolean(bias) }
   return (groupNormOp.call(operands(x, weight, bias), p) as [Tensor])[0]
@@ -522,6 +470,15 @@ export interface BatchNormOptions {
   /** Added to the variance. Default 1e-5. */
   readonly eps?: number
 }
+const BATCH_NORM: Known<BatchNormOptions> = {
+  runningMean: 'any',
+  runningVar: 'any',
+  weight: 'any',
+  bias: 'any',
+  training: 'boolean',
+  momentum: 'number',
+  eps: 'number',
+}
 
 /**
  * x [n, channels, …] normalized per channel. In training the running statistics are updated in place (with the unbiased variance).
@@ -533,25 +490,15 @@ export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
   expectTensor(op, x, 'the input')
   if (x.layout.rank < 2)
     throw new ShapeError(`batchNorm: expected at least 2 dims [n, channels, …], got ${show(x.shape)}`, { op, shapes: [x.shape] })
-  const { runningMean, runningVar, weight, bias, training = false, momentum = 0.1, eps = 1e-5 } = options
   const channels = x.shape[1]!
-  check(op, 'batch_norm', x, [channels], options)
-  for (const [name, t] of [
-    ['running_mean', runningMean],
-    ['running_var', runningVar],
-  ] as const) {
-    if (!t) {
-      if (!training)
-        throw new ArgumentError(
-          `Expected ${name} to be defined when training=False: batchNorm in evaluation needs runningMean and runningVar`,
-          { op },
-        )
-    } else if (!sameShape(t.shape, [channels])) {
-      throw new ShapeError(`${name} should contain ${channels} elements not ${t.numel()}: batchNorm of an input ${show(x.shape)}`, {
-        op,
-        shapes: [x.shape, t.shape],
-      })
-    }
+  checkNorm(op, 'batch_norm', x, [channels], options, BATCH_NORM)
+  const { runningMean, runningVar, weight, bias, training = false, momentum = 0.1, eps = 1e-5 } = options
+  checkRunning(op, x, options)
+  if (!training && !(runningMean && runningVar)) {
+    throw new ArgumentError(
+      `Expected ${runningMean ? 'running_var' : 'running_mean'} to be defined when training=False: batchNorm in evaluation needs runningMean and runningVar`,
+      { op },
+    )
   }
   const p = { training, eps, weighted: Boolean(weight), biased: Boolean(bias) }
   const list = operands(x, weight, bias)

@@ -1,6 +1,7 @@
 /** Padding with a tensor's own elements: reflected, repeated at the edge, or around in a circle. */
 import { ArgumentError, ShapeError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
+import { checkAddressable } from '../tensor.ts'
 import { mapped, type Taps } from './taps.ts'
 
 /** How the new elements are found. */
@@ -49,6 +50,7 @@ export function padEdges(x: Tensor, padding: readonly number[], mode: EdgeMode):
         shapes: [x.shape],
       })
     }
+    checkAddressable('pad', x.shape.with(dim, n + before + after), x.dt)
     const index = Array.from({ length: n + before + after }, (_, i) => source[mode](i - before, n))
     dims.push({ dim, taps: [{ index, weights: null }] })
   }

@@ -2,6 +2,7 @@
 import { ArgumentError, DTypeError, IndexError, show } from '../errors.ts'
 import { full } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
+import { checkOptions } from '../options.ts'
 import { wrapDim } from '../shape.ts'
 import { expectTensor } from '../tensor.ts'
 import { unsafeView } from './product.ts'
@@ -20,7 +21,9 @@ const BETWEEN = ['linear', 'lower', 'higher', 'midpoint', 'nearest']
 
 function quantileOf(op: string, x: Tensor, q: number | Tensor, options: QuantileOptions, skip: boolean): Tensor {
   expectTensor(op, x, 'argument 0')
+  checkOptions(op, options, { dim: 'any', keepdim: 'boolean', interpolation: 'any' })
   const { dim, keepdim = false, interpolation = 'linear' } = options
+  if (typeof q !== 'number') expectTensor(op, q, 'q')
   if (!BETWEEN.includes(interpolation)) {
     throw new ArgumentError(`${op}() interpolation must be one of ${BETWEEN.join(', ')}, but got ${String(interpolation)}`, { op })
   }

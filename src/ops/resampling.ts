@@ -5,7 +5,9 @@ import { ArgumentError, ShapeError, show } from '../errors.ts'
 import { cloneContiguous } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { type GeneralOp, general, inFront, vjp } from '../op/general.ts'
-import { expectTensor } from '../tensor.ts'
+import { checkOptions } from '../options.ts'
+import { shapeArgument } from '../shape.ts'
+import { checkAddressable, expectTensor } from '../tensor.ts'
 import { adaptiveAvgPool2d } from './pooling.ts'
 import { mapped, type Tap } from './taps.ts'
 
@@ -84,6 +86,7 @@ function nodeOf(mode: InterpolationMode, dims: number): string {
 export function interpolate(x: Tensor, options: InterpolateOptions = {}): Tensor {
   const op = 'interpolate'
   expectTensor(op, x, 'argument 0')
+  checkOptions(op, options, { size: 'any', scaleFactor: 'any', mode: 'any', alignCorners: 'boolean', recomputeScaleFactor: 'boolean' })
   const { size, scaleFactor, mode = 'nearest', alignCorners, recomputeScaleFactor = false } = options
   if (!Object.hasOwn(DIMS, mode)) throw new ArgumentError(`${op}: unknown mode ${String(mode)}`, { op })
   const dims = x.layout.rank - 2
@@ -111,7 +114,7 @@ export function interpolate(x: Tensor, options: InterpolateOptions = {}): Tensor
     )
   }
   const each = (v: number | readonly number[], name: string): readonly number[] => {
-    const list = typeof v === 'number' ? new Array<number>(dims).fill(v) : v
+    const list = typeof v === 'number' ? new Array<number>(dims).fill(v) : shapeArgument(v, [], op)
     if (list.length !== dims)
       throw new ArgumentError(
         `${op}: Input and output must have the same number of spatial dimensions, but got ${show(x.shape)} and ${name} of ${show(list)}`,
@@ -128,6 +131,7 @@ export function interpolate(x: Tensor, options: InterpolateOptions = {}): Tensor
       shapes: [x.shape],
     })
   }
+  checkAddressable(op, [...x.shape.slice(0, 2), ...to], x.dt)
   if (mode === 'area') return adaptiveAvgPool2d(x, [to[0]!, to[1]!])
   const scales = old.map((n, d) => (factors === null || recomputeScaleFactor ? n / to[d]! : 1 / factors[d]!))
   const list = old.map((n, d) => ({ dim: d + 2, taps: tapsOf(mode, n, to[d]!, scales[d]!, alignCorners ?? false) }))

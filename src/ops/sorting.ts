@@ -5,6 +5,7 @@ import { full } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import { type GeneralOp, general, OUT, vjp } from '../op/general.ts'
+import { checkOptions, type Known } from '../options.ts'
 import { wrapDim } from '../shape.ts'
 import { empty, expectTensor, readAll, writeAll } from '../tensor.ts'
 import { type Chosen, chooser, shareTies, type ValuesAndIndices } from './chosen.ts'
@@ -20,6 +21,7 @@ export interface SortOptions {
   /** Equal elements always keep their order; torch names the node by whether that was asked for. */
   readonly stable?: boolean
 }
+const SORT: Known<SortOptions> = { dim: 'any', descending: 'boolean', stable: 'boolean' }
 type Sorted = Chosen & { readonly descending: boolean }
 
 const pickAll = (line: Float64Array, { descending }: Sorted): Int32Array => order(line, descending)
@@ -33,9 +35,11 @@ function along<O extends { readonly dim?: number }>(
   dim: number | O | undefined,
   options: O | undefined,
   op: string,
+  known: Known<O>,
 ): [number, O] {
   expectTensor(op, x, 'argument 0')
-  const o = (typeof dim === 'object' ? dim : (options ?? {})) as O
+  const o = (typeof dim === 'number' || dim === undefined ? (options ?? {}) : dim) as O
+  checkOptions(op, o, known)
   return [wrapDim(typeof dim === 'number' ? dim : (o.dim ?? -1), x.layout.rank, op), o]
 }
 
@@ -47,18 +51,22 @@ function along<O extends { readonly dim?: number }>(
  * @see https://docs.pytorch.org/docs/stable/generated/torch.sort.html
  */
 export function sort(x: Tensor, dim?: number | SortOptions, options?: SortOptions): ValuesAndIndices {
-  const [d, { descending = false, stable }] = along(x, dim, options, 'sort')
+  return sortAs('sort', x, dim, options)
+}
+
+function sortAs(op: string, x: Tensor, dim?: number | SortOptions, options?: SortOptions): ValuesAndIndices {
+  const [d, { descending = false, stable }] = along(x, dim, options, op, SORT)
   return (stable === undefined ? sorted : stableSorted)(x, { dim: d, keepdim: true, descending })
 }
 
 /** The positions that sort along a dim; see `sort`. @see https://docs.pytorch.org/docs/stable/generated/torch.argsort.html */
 export function argsort(x: Tensor, dim?: number | SortOptions, options?: SortOptions): Tensor {
-  return sort(x, dim, options).indices
+  return sortAs('argsort', x, dim, options).indices
 }
 
 /** The elements sorted along the first dim. @see https://docs.pytorch.org/docs/stable/generated/torch.msort.html */
 export function msort(x: Tensor): Tensor {
-  return sort(x, 0).values
+  return sortAs('msort', x, 0).values
 }
 
 /** Options of `topk`. */
@@ -83,7 +91,7 @@ const sizeOf = (x: Tensor, dim: number): number => x.layout.shape[dim] ?? 1
  * @see https://docs.pytorch.org/docs/stable/generated/torch.topk.html
  */
 export function topk(x: Tensor, k: number, dim?: number | TopkOptions, options?: TopkOptions): ValuesAndIndices {
-  const [d, { largest = true }] = along(x, dim, options, 'topk')
+  const [d, { largest = true }] = along(x, dim, options, 'topk', { dim: 'any', largest: 'boolean', sorted: 'boolean' })
   if (!Number.isInteger(k) || k < 0 || k > sizeOf(x, d)) {
     throw new IndexError(`topk: selected index k out of range: k is ${k}, dim ${d} of ${show(x.shape)} has ${sizeOf(x, d)} elements`, {
       op: 'topk',
@@ -99,6 +107,7 @@ export interface ChoiceOptions {
   /** Keep the dim with size 1. */
   readonly keepdim?: boolean
 }
+const CHOICE: Known<ChoiceOptions> = { dim: 'any', keepdim: 'boolean' }
 type Kth = Chosen & { readonly k: number }
 
 const kth = /* @__PURE__ */ chooser<Kth>('kthvalue', 'KthvalueBackward0', (line, { k }) => [order(line, false)[k - 1]!])
@@ -115,7 +124,7 @@ function refuseNone(x: Tensor, dim: number, op: string): void {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.kthvalue.html
  */
 export function kthvalue(x: Tensor, k: number, dim?: number | ChoiceOptions, options?: ChoiceOptions): ValuesAndIndices {
-  const [d, { keepdim = false }] = along(x, dim, options, 'kthvalue')
+  const [d, { keepdim = false }] = along(x, dim, options, 'kthvalue', CHOICE)
   refuseNone(x, d, 'kthvalue')
   if (!Number.isInteger(k) || k < 1 || k > sizeOf(x, d)) {
     throw new IndexError(`kthvalue(): selected number k out of range for dimension ${d}: k is ${k}, ${show(x.shape)}`, {
@@ -161,9 +170,10 @@ function medianOf(
 ): Tensor | ValuesAndIndices {
   if (dim === undefined && options?.dim === undefined) {
     expectTensor(op, x, 'argument 0')
+    checkOptions(op, options, CHOICE)
     return (op === 'median' ? medianAll : nanmedianAll).one([x], null)
   }
-  const [d, { keepdim = false }] = along(x, dim, options, op)
+  const [d, { keepdim = false }] = along(x, dim, options, op, CHOICE)
   refuseNone(x, d, op)
   return (op === 'median' ? medianAlong : nanmedianAlong)(x, { dim: d, keepdim })
 }
@@ -208,7 +218,7 @@ const modeOp = /* @__PURE__ */ chooser<Chosen>('mode', 'ModeBackward0', (line) =
  * @see https://docs.pytorch.org/docs/stable/generated/torch.mode.html
  */
 export function mode(x: Tensor, dim?: number | ChoiceOptions, options?: ChoiceOptions): ValuesAndIndices {
-  const [d, { keepdim = false }] = along(x, dim, options, 'mode')
+  const [d, { keepdim = false }] = along(x, dim, options, 'mode', CHOICE)
   refuseNone(x, d, 'mode')
   return modeOp(x, { dim: d, keepdim })
 }
@@ -257,14 +267,19 @@ const searchOp: GeneralOp<{ right: boolean }> = /* @__PURE__ */ general('searchs
  * @see https://docs.pytorch.org/docs/stable/generated/torch.searchsorted.html
  */
 export function searchsorted(sequence: Tensor, values: Tensor | number, options: SearchOptions = {}): Tensor {
-  expectTensor('searchsorted', sequence, 'argument 0')
+  return search('searchsorted', sequence, values, options)
+}
+
+function search(op: string, sequence: Tensor, values: Tensor | number, options: SearchOptions): Tensor {
+  expectTensor(op, sequence, 'the sequence')
+  checkOptions(op, options, { right: 'boolean' })
   const asked = typeof values === 'number' ? (full([], values, sequence.dt, null) as Tensor) : values
-  expectTensor('searchsorted', asked, 'the values')
+  expectTensor(op, asked, 'the values')
   const { rank, shape } = sequence.layout
   if (rank === 0 || (rank > 1 && (asked.layout.rank !== rank || shape.slice(0, -1).some((n, d) => n !== asked.shape[d])))) {
     throw new ArgumentError(
-      `searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and input value tensor must match, but we got boundaries tensor ${show(shape)} and input value tensor ${show(asked.shape)}`,
-      { op: 'searchsorted' },
+      `${op}(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and input value tensor must match, but we got boundaries tensor ${show(shape)} and input value tensor ${show(asked.shape)}`,
+      { op },
     )
   }
   return searchOp.one([sequence, asked], { right: options.right ?? false })
@@ -272,5 +287,5 @@ export function searchsorted(sequence: Tensor, values: Tensor | number, options:
 
 /** Where values belong among boundaries (a sorted vector); see `searchsorted`. @see https://docs.pytorch.org/docs/stable/generated/torch.bucketize.html */
 export function bucketize(x: Tensor, boundaries: Tensor, options: SearchOptions = {}): Tensor {
-  return searchsorted(boundaries, x, options)
+  return search('bucketize', boundaries, x, options)
 }

@@ -9,7 +9,7 @@ import { OUT } from '../op/general.ts'
 import { type Binary, binary, type Unary, unary } from '../op/kinds.ts'
 import { mapped } from '../op/mapped.ts'
 import { noKernel } from '../op/operands.ts'
-import { checkOptions } from '../options.ts'
+import { checkOptions, optionsOr } from '../options.ts'
 import { expectTensor } from '../tensor.ts'
 import { div } from './arithmetic.ts'
 import { bessel, besselScaled } from './bessel.ts'
@@ -184,8 +184,7 @@ const logitWithin = /* @__PURE__ */ new ElementwiseOp('logit', 1, {
  * @see https://docs.pytorch.org/docs/stable/special.html#torch.special.logit
  */
 export function logit(x: Tensor, options: number | { readonly eps?: number } = {}): Tensor {
-  if (typeof options !== 'number') checkOptions('logit', options, { eps: 'number' })
-  const eps = typeof options === 'number' ? options : options.eps
+  const { eps } = optionsOr('logit', 'eps', options, { eps: 'number' })
   return (eps === undefined ? logitPlain.call1(x, null) : logitWithin.call1(x, [eps, 1 - eps])) as Tensor
 }
 

@@ -121,7 +121,8 @@ const nansumOp: GeneralOp<Reduced> = /* @__PURE__ */ general('nansum', {
 /** The sum over dims of the elements that aren't NaN. @see https://docs.pytorch.org/docs/stable/generated/torch.nansum.html */
 export function nansum(x: Tensor, dim?: DimArgument, o?: DimOptions): Tensor {
   expectTensor('nansum', x, 'argument 0')
-  return x.dt.floating ? nansumOp.one([x], reduced(x, dim, 'nansum', o)) : x.sum(dim, o)
+  const p = reduced(x, dim, 'nansum', o)
+  return x.dt.floating ? nansumOp.one([x], p) : x.sum(dim, o)
 }
 
 /**
@@ -132,11 +133,14 @@ export function nanmean(x: Tensor, dim?: DimArgument, o?: DimOptions): Tensor {
   expectTensor('nanmean', x, 'argument 0')
   if (!x.dt.floating)
     throw new ArgumentError(`nanmean(): expected input to have floating point or complex dtype but got ${x.dtype}`, { op: 'nanmean' })
-  return nansum(x, dim, o).div(x.detach().isnan().logicalNot().sum(dim, o))
+  const p = reduced(x, dim, 'nanmean', o)
+  const numbers = x.detach().isnan().logicalNot()
+  return nansumOp.one([x], p).div(numbers.sum({ dim: p.dims, keepdim: p.keepdim }))
 }
 
 /** How many elements aren't 0, over dims (int32). @see https://docs.pytorch.org/docs/stable/generated/torch.count_nonzero.html */
 export function countNonzero(x: Tensor, dim?: DimArgument): Tensor {
   expectTensor('countNonzero', x, 'argument 0')
-  return x.detach().ne(0).sum(dim)
+  const { dims, keepdim } = reduced(x, dim, 'countNonzero')
+  return x.detach().ne(0).sum({ dim: dims, keepdim })
 }

@@ -345,9 +345,8 @@ const DIAGONAL: Window<Diagonal> = {
 /** The diagonal of two dims, as a new last dim. @see https://docs.pytorch.org/docs/stable/generated/torch.diagonal.html */
 export function diagonal(x: Tensor, options: { offset?: number; dim1?: number; dim2?: number } = {}): Tensor {
   expectTensor('diagonal', x, 'argument 0')
-  checkOptions('diagonal', options, { offset: 'number', dim1: 'number', dim2: 'number' })
+  checkOptions('diagonal', options, { offset: 'integer', dim1: 'any', dim2: 'any' })
   const { offset = 0 } = options
-  if (!Number.isInteger(offset)) throw new ArgumentError(`diagonal: offset must be a whole number, got ${offset}`, { op: 'diagonal' })
   const dim1 = wrapDim(options.dim1 ?? 0, x.layout.rank, 'diagonal')
   const dim2 = wrapDim(options.dim2 ?? 1, x.layout.rank, 'diagonal')
   if (dim1 === dim2) throw new ArgumentError(`diagonal: dimensions cannot be identical ${dim1}, ${dim2}`, { op: 'diagonal' })

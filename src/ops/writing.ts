@@ -1,11 +1,12 @@
 /** Tensors with some elements replaced, added to or reduced into: by positions, by masks, through a window. */
 import { noGrad } from '../autograd/modes.ts'
-import { ArgumentError, DTypeError, IndexError, ShapeError, show, UnsupportedError } from '../errors.ts'
+import { ArgumentError, DTypeError, IndexError, ShapeError, show, UnsupportedError, within } from '../errors.ts'
 import { backend, cloneContiguous, contiguous, copyInto, fillWith, full } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import type { Owner } from '../memory/storage.ts'
 import { type GeneralOp, general, vjp } from '../op/general.ts'
+import { checkOptions } from '../options.ts'
 import { numel, type Shape, wrapDim } from '../shape.ts'
 import {
   type ArrayLike,
@@ -111,14 +112,17 @@ export interface IndexAddOptions {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.index_add.html
  */
 export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, options: IndexAddOptions = {}): Tensor {
-  const d = checkSource('indexAdd', x, dim, index, source)
-  return indexAddOp.one([x, index, source], { dim: d, alpha: options.alpha ?? 1 })
+  return indexAddOp.one([x, index, source], addition('indexAdd', x, dim, index, source, options))
 }
 
 /** `indexAdd` in place. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.index_add_.html */
 export function indexAdd_(x: Tensor, dim: number, index: Tensor, source: Tensor, options: IndexAddOptions = {}): Tensor {
-  const p = { dim: checkSource('indexAdd_', x, dim, index, source), alpha: options.alpha ?? 1 }
-  return overwriting('indexAdd_', indexAddOp, [x, index, source], p)
+  return overwriting('indexAdd_', indexAddOp, [x, index, source], addition('indexAdd_', x, dim, index, source, options))
+}
+
+function addition(op: string, x: Tensor, dim: number, index: Tensor, source: Tensor, options: IndexAddOptions): Added {
+  checkOptions(op, options, { alpha: 'number' })
+  return { dim: checkSource(op, x, dim, index, source), alpha: options.alpha ?? 1 }
 }
 
 /** In place through a copy. */
@@ -268,7 +272,7 @@ export interface PutOptions {
   readonly accumulate?: boolean
 }
 
-function checkPut(op: string, x: Tensor, index: Tensor, source: Tensor): void {
+function checkPut(op: string, x: Tensor, index: Tensor, source: Tensor, options: PutOptions): Put {
   expectTensor(op, x, 'argument 0')
   expectTensor(op, index, 'the index')
   expectTensor(op, source, 'the source')
@@ -288,6 +292,8 @@ function checkPut(op: string, x: Tensor, index: Tensor, source: Tensor): void {
       { op, shapes: [source.shape, index.shape] },
     )
   }
+  checkOptions(op, options, { accumulate: 'boolean' })
+  return { accumulate: options.accumulate ?? false }
 }
 
 /**
@@ -296,14 +302,12 @@ function checkPut(op: string, x: Tensor, index: Tensor, source: Tensor): void {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.put_.html
  */
 export function put(x: Tensor, index: Tensor, source: Tensor, options: PutOptions = {}): Tensor {
-  checkPut('put', x, index, source)
-  return putOp.one([x, index, source], { accumulate: options.accumulate ?? false })
+  return putOp.one([x, index, source], checkPut('put', x, index, source, options))
 }
 
 /** `put` in place. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.put_.html */
 export function put_(x: Tensor, index: Tensor, source: Tensor, options: PutOptions = {}): Tensor {
-  checkPut('put_', x, index, source)
-  return overwriting('put_', putOp, [x, index, source], { accumulate: options.accumulate ?? false })
+  return overwriting('put_', putOp, [x, index, source], checkPut('put_', x, index, source, options))
 }
 
 /** How `scatterReduce` brings values together. */
@@ -437,6 +441,7 @@ export function scatterReduce(
   expectTensor(op, index, 'the index')
   expectTensor(op, src, 'the source')
   checkPositions(op, index)
+  checkOptions(op, options, { includeSelf: 'boolean' })
   const d = wrapDim(dim, x.layout.rank, op)
   if (!Object.hasOwn(combine, reduce)) {
     throw new ArgumentError(`${op}: reduce argument must be either sum, prod, mean, amax or amin, got ${String(reduce)}.`, { op })
@@ -485,7 +490,7 @@ const windowOp: GeneralOp<Window> = /* @__PURE__ */ general('windowScatter', {
 function throughWindow(op: string, x: Tensor, src: Tensor, p: Window): Tensor {
   expectTensor(op, x, 'argument 0')
   expectTensor(op, src, 'the source')
-  const window = noGrad(() => p.view(x))
+  const window = within(op, () => noGrad(() => p.view(x)))
   if (show(window.shape) !== show(src.shape)) {
     throw new ShapeError(
       `${op}: expected src to have a size equal to the slice of self. src size = ${show(src.shape)}, slice size = ${show(window.shape)}`,
@@ -515,6 +520,7 @@ export function diagonalScatter(
   src: Tensor,
   options: { readonly offset?: number; readonly dim1?: number; readonly dim2?: number } = {},
 ): Tensor {
+  checkOptions('diagonalScatter', options, { offset: 'integer', dim1: 'any', dim2: 'any' })
   return throughWindow('diagonalScatter', x, src, { node: 'DiagonalScatterBackward0', view: (t) => t.diagonal(options) })
 }
 
@@ -578,5 +584,6 @@ export function maskedScatter(x: Tensor, mask: Tensor, source: Tensor): Tensor {
       { op: 'maskedScatter', dtypes: [x.dtype, mask.dtype, source.dtype] },
     )
   }
-  return maskedScatterOp.one([x, mask.expand(x.shape), source], null)
+  const whole = within('maskedScatter', () => mask.expand(x.shape))
+  return maskedScatterOp.one([x, whole, source], null)
 }

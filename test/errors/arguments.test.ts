@@ -2,7 +2,6 @@
  * Bad arguments, derived from the recorded calls: each argument of each operation is replaced by things it can't be. Either
  * the call has a meaning, or it throws a typed error that names the operation; and nothing is changed by a call that throws.
  */
-import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import * as torch from '../../src/index.ts'
 import { build, isMethod, methodOf, operations } from '../conformance/samples.ts'
@@ -124,16 +123,9 @@ function calls(): Map<string, Case[]> {
 }
 const recorded = calls()
 
-/** Not in order yet: operations, and calls. One that is in order fails until it is taken out. */
-const waiting = JSON.parse(readFileSync(new URL('./waiting.json', import.meta.url), 'utf8')) as {
-  readonly arguments: readonly string[]
-  readonly options: readonly string[]
-}
-
 describe('an argument that an operation has no use for', () => {
   for (const op of recorded.keys()) {
-    const held = waiting.arguments.includes(op) ? test.fails : test
-    held(op, () => {
+    test(op, () => {
       const wrong: string[] = []
       for (const c of recorded.get(op)!) {
         for (const place of places(c)) {
@@ -153,8 +145,7 @@ describe('an argument that an operation has no use for', () => {
 describe('an option that an operation does not have', () => {
   const withOptions = [...recorded].flatMap(([op, cases]) => cases.filter((c) => c.opts !== undefined).map((c) => [op, c] as const))
   for (const [op, c] of withOptions) {
-    const held = waiting.options.includes(c.torch) ? test.fails : test
-    held(c.torch, () => {
+    test(c.torch, () => {
       const name = Object.keys(c.opts!)[0]!
       const misspelt = (key: string): unknown => {
         const made = make(c)
