@@ -267,6 +267,44 @@ export type BatchNormBackwardKernel = (
 ) => void
 
 /**
+ * Rows of scores become weights, in place: the softmax of t = score·scale + mask. `max` and `share` (arrays of [rows]) receive
+ * each row's maximum m and 1/Σ e^(t − m), or 0 and 0 for a row of −∞, whose weights are 0. Row i of the contiguous [rows, n]
+ * scores sees its first min(n, first + i + 1) keys, the others get 0. `mask` is 0 or rows `maskRow` bytes apart.
+ */
+export type AttentionKernel = (
+  rows: number,
+  n: number,
+  first: number,
+  scores: number,
+  mask: number,
+  maskRow: number,
+  scale: number,
+  max: number,
+  share: number,
+) => void
+
+/**
+ * The gradients of weights w in `slopes` become those of the unscaled scores: scale·w·(slope − delta), with an array `delta` of
+ * [rows]. The other operands are those of `AttentionKernel`: `scores` become weights again, or are weights if `max` is 0.
+ */
+export type AttentionBackwardKernel = (
+  rows: number,
+  n: number,
+  first: number,
+  scores: number,
+  slopes: number,
+  mask: number,
+  maskRow: number,
+  scale: number,
+  max: number,
+  share: number,
+  delta: number,
+) => void
+
+/** Σ g·y of each row, `gRow` and `yRow` bytes apart: `(rows, d, g, gRow, y, yRow, out)`. */
+export type AttentionDotKernel = (rows: number, d: number, g: number, gRow: number, y: number, yRow: number, out: number) => void
+
+/**
  * The sum of a program's only output over contiguous operands, divided by `divisor`: `(n, out, in…, scalar…, divisor)`. One
  * element is written. All operands are of the type the program computes in, a float.
  */

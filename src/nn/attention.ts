@@ -2,7 +2,7 @@
 import { zeros } from '../creation.ts'
 import { ArgumentError, ShapeError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
-import { attentionWeights } from './attend.ts'
+import { attentionWeights } from '../ops/attention.ts'
 import * as F from './functional.ts'
 import { constant_, xavierUniform_ } from './init.ts'
 import { type BiasOptions, Linear, typed } from './linear.ts'
@@ -84,14 +84,15 @@ export class MultiheadAttention extends Module<[Tensor, Tensor, Tensor, AttendOp
     )
     const [q, k, v] = heads as [Tensor, Tensor, Tensor]
     const mask = this.mask(options, q, k)
-    const weights = attentionWeights(q, k, mask, false, undefined)
-    const dropped = this.training && this.dropout > 0 ? F.dropout(weights, { p: this.dropout }) : weights
-    const joined = dropped.matmul(v).transpose(1, 2).flatten(2)
-    const y = this.outProj.call(joined)
-    const output = rank === 2 ? y.squeeze(0) : batchFirst ? y : y.transpose(0, 1)
-    if (!needWeights) return [output, null]
-    const shown = averageAttnWeights ? dropped.mean(1) : dropped
-    return [output, rank === 2 ? shown.squeeze(0) : shown]
+    const dropoutP = this.training ? this.dropout : 0
+    const leave = (attended: Tensor): Tensor => {
+      const y = this.outProj.call(attended.transpose(1, 2).flatten(2))
+      return rank === 2 ? y.squeeze(0) : batchFirst ? y : y.transpose(0, 1)
+    }
+    if (!needWeights) return [leave(F.scaledDotProductAttention(q, k, v, { attnMask: mask, dropoutP })), null]
+    const weights = F.dropout(attentionWeights(q, k, mask, false, 1 / Math.sqrt(q.shape[3]!)), { p: dropoutP })
+    const shown = averageAttnWeights ? weights.mean(1) : weights
+    return [leave(weights.matmul(v)), rank === 2 ? shown.squeeze(0) : shown]
   }
 
   /** Queries, keys and values; in one product where all come from one tensor. */

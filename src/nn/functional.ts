@@ -17,6 +17,7 @@ export {
   threshold,
 } from '../ops/activations.ts'
 export { pad } from '../ops/arranging.ts'
+export { type AttentionOptions, scaledDotProductAttention } from '../ops/attention.ts'
 export { type CrossEntropyOptions, crossEntropy, type NLLOptions, nllLoss } from '../ops/classification.ts'
 export {
   type ConvolutionOptions,
@@ -85,4 +86,3 @@ export {
 } from '../ops/similarity.ts'
 export { logSoftmax, softmax } from '../ops/softmax.ts'
 export { tanh } from '../ops/trigonometric.ts'
-export { type AttentionOptions, scaledDotProductAttention } from './attend.ts'

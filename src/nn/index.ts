@@ -78,3 +78,4 @@ export {
 export { BatchNorm1d, BatchNorm2d, type BatchNormLayerOptions, LayerNorm, type LayerNormLayerOptions } from './normalization.ts'
 export { Buffer, type BufferOptions, isBuffer, isParameter, Parameter } from './parameter.ts'
 export { AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d } from './pooling.ts'
+export { type EncodeOptions, TransformerEncoderLayer, type TransformerEncoderLayerOptions } from './transformer.ts'

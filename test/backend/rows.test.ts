@@ -1,6 +1,7 @@
 /** Softmax, cross-entropy, normalization and folded expressions in WebAssembly against the reference's plain loops. */
 import { expect, test } from 'vitest'
 import type { Backend, FloatType, LinearMemory } from '../../src/backend/backend.ts'
+import { attention, attentionBackward, attentionDot } from '../../src/backend/jobs/attention.ts'
 import { crossEntropy, crossEntropyBackward } from '../../src/backend/jobs/crossEntropy.ts'
 import { fold } from '../../src/backend/jobs/fold.ts'
 import { batchNorm, batchNormBackward, layerNorm, layerNormBackward } from '../../src/backend/jobs/norm.ts'
@@ -314,6 +315,70 @@ test.each(cases)('sums of expressions, %s %s', (_, dtype, backend) => {
       for (const fixed of [0, 1, 2]) {
         both(dtype, [[2, 1]], (b) => b.job(fold, dtype)(program, fixed)(n, place(2), place(0), place(1), 1.5, 3), backend)
       }
+    }
+  }
+})
+
+test.each(cases)('attention, %s %s', (_, dtype, backend) => {
+  const bytes = dtype === 'float32' ? 4 : 8
+  const view = dtype === 'float32' ? linear.f32 : linear.f64
+  for (const [rows, n, first] of [
+    [1, 1, 1],
+    [3, 37, 37],
+    [5, 40, 0],
+    [4, 6, 3],
+    [2, 3, 7],
+  ] as const) {
+    fill(dtype, 4, (rows + 1) * n, -3, 3)
+    view.fill(-Infinity, place(4) / bytes, place(4) / bytes + n)
+    for (const [mask, maskRow] of [
+      [0, 0],
+      [place(4), n * bytes],
+      [place(4) + n * bytes, 0],
+    ] as const) {
+      const size = rows * n
+      const scores = (b: Backend, then: (b: Backend) => void): void => {
+        fill(dtype, 0, size, -30, 30)
+        fill(dtype, 1, size)
+        then(b)
+      }
+      const forward = (b: Backend): void => b.job(attention, dtype)(rows, n, first, place(0), mask, maskRow, -0.4, place(2), place(3))
+      both(
+        dtype,
+        [
+          [0, size],
+          [2, rows],
+          [3, rows],
+        ],
+        (b) => scores(b, forward),
+        backend,
+      )
+      fill(dtype, 2, rows, 10, 12)
+      fill(dtype, 3, rows, 0, 1)
+      fill(dtype, 5, rows)
+      const turn =
+        (max: number) =>
+        (b: Backend): void =>
+          b.job(attentionBackward, dtype)(rows, n, first, place(0), place(1), mask, maskRow, -0.4, max, place(3), place(5))
+      both(
+        dtype,
+        [
+          [0, size],
+          [1, size],
+        ],
+        (b) => scores(b, turn(place(2))),
+        backend,
+      )
+      both(
+        dtype,
+        [
+          [0, size],
+          [1, size],
+        ],
+        (b) => scores(b, turn(0)),
+        backend,
+      )
+      both(dtype, [[2, rows]], (b) => b.job(attentionDot, dtype)(rows, n, place(0), n * bytes, place(1), 0, place(2)), backend)
     }
   }
 })

@@ -99,7 +99,7 @@ CASES = [
 ]
 
 
-def record(name, arguments, options, inputs, before, evaluate):
+def record(name, arguments, options, inputs, before, evaluate, forward={}):
     arguments = [tuple(a) if isinstance(a, list) else a for a in arguments]
     kwargs = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
     layer = getattr(nn, name)(*arguments, **kwargs)
@@ -113,12 +113,13 @@ def record(name, arguments, options, inputs, before, evaluate):
     if evaluate:
         layer.eval()
     leaves = [x.clone().requires_grad_() if x.is_floating_point() else x for x in targets]
-    y = layer(*leaves)
+    y = layer(*leaves, **forward)
     (y * torch.linspace(-1, 2, y.numel()).reshape(y.shape)).sum().backward()
     return {
         'layer': name,
         'arguments': arguments,
         'options': {k: dump(v) if torch.is_tensor(v) else v for k, v in options.items()},
+        'forward': {k: dump(v) for k, v in forward.items()},
         'before': before,
         'evaluate': evaluate,
         'start': start,
@@ -180,5 +181,18 @@ def scaled_dot_product():
     return cases
 
 
+def encoders():
+    small = {'dim_feedforward': 6, 'dropout': 0.0}
+    hidden = torch.tensor([[False, False, True], [False, True, True]])
+    return [
+        record('TransformerEncoderLayer', [4, 2], {**small, 'batch_first': True}, [t(2, 3, 4)], 0, False),
+        record('TransformerEncoderLayer', [4, 2], {**small, 'activation': 'gelu', 'norm_first': True, 'layer_norm_eps': 1e-3}, [t(3, 2, 4)], 0, False,
+               {'src_mask': torch.ones(3, 3, dtype=torch.bool).triu(1)}),
+        record('TransformerEncoderLayer', [4, 2], {**small, 'bias': False, 'batch_first': True}, [t(2, 3, 4)], 0, False,
+               {'src_mask': t(3, 3), 'src_key_padding_mask': hidden * -3.0}),
+        record('TransformerEncoderLayer', [4, 2], {**small}, [t(3, 4)], 1, True),
+    ]
+
+
 with open(os.path.join(here, 'layers.json'), 'w') as f:
-    json.dump({'torch': torch.__version__, 'layers': [record(*c) for c in CASES], 'attention': attention(), 'sdpa': scaled_dot_product()}, f)
+    json.dump({'torch': torch.__version__, 'layers': [record(*c) for c in CASES], 'attention': attention(), 'sdpa': scaled_dot_product(), 'encoders': encoders()}, f)

@@ -12,20 +12,23 @@ interface Values {
 }
 type Named = Record<string, Values>
 type Options = Record<string, unknown>
+interface Recorded {
+  layer: string
+  arguments: unknown[]
+  options: Options
+  forward: Options
+  before: number
+  evaluate: boolean
+  start: Named
+  inputs: Values[]
+  output: Values
+  inputGrads: (Values | null)[]
+  grads: Record<string, Values | null>
+  end: Named
+}
 interface Fixture {
-  layers: {
-    layer: string
-    arguments: unknown[]
-    options: Options
-    before: number
-    evaluate: boolean
-    start: Named
-    inputs: Values[]
-    output: Values
-    inputGrads: (Values | null)[]
-    grads: Record<string, Values | null>
-    end: Named
-  }[]
+  layers: Recorded[]
+  encoders: Recorded[]
   attention: {
     options: Options
     forward: Options
@@ -41,6 +44,7 @@ interface Fixture {
 const fixture = JSON.parse(readFileSync(new URL('./layers.json', import.meta.url), 'utf8')) as Fixture
 
 const camel = (name: string): string => name.replace(/_(.)/g, (_, c: string) => c.toUpperCase())
+const snake = (name: string): string => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`)
 const isValues = (v: unknown): v is Values => typeof v === 'object' && v !== null && !Array.isArray(v) && 'values' in v
 const load = (v: Values): Tensor => torch.tensor(v.values.map(Number), { dtype: v.dtype }).reshape(v.shape)
 const camelCased = (options: Options): Options =>
@@ -61,12 +65,12 @@ const leaf = (v: Values): Tensor => {
   return v.dtype === 'float64' ? t.requiresGrad_() : t
 }
 
-type Layer = torch.nn.Module<Tensor[], Tensor>
+type Layer = torch.nn.Module<(Tensor | Options)[], Tensor>
 type Make = new (...args: unknown[]) => Layer
 const classes = nn as unknown as Record<string, Make>
 
 describe('layers', () => {
-  for (const c of fixture.layers) {
+  for (const c of [...fixture.layers, ...fixture.encoders]) {
     test(`${c.layer}(${JSON.stringify(c.arguments).slice(1, -1)}) ${JSON.stringify(c.options)}`, () => {
       const options = Object.keys(c.options).length === 0 ? [] : [camelCased(c.options)]
       const layer = new classes[c.layer]!(...c.arguments, ...options).double()
@@ -76,11 +80,11 @@ describe('layers', () => {
       const inputs = c.inputs.map(leaf)
       for (let i = 0; i < c.before; i++) layer.forward(...inputs)
       if (c.evaluate) layer.eval()
-      const y = layer.forward(...inputs)
+      const y = layer.forward(...inputs, ...(Object.keys(c.forward).length > 0 ? [camelCased(c.forward)] : []))
       close('output', y, c.output)
       weighted(y).backward()
       c.inputGrads.forEach((g, i) => close(`gradient of input ${i}`, inputs[i]!.grad, g))
-      for (const [name, p] of layer.namedParameters()) close(`gradient of ${name}`, p.grad, c.grads[name]!)
+      for (const [name, p] of layer.namedParameters()) close(`gradient of ${name}`, p.grad, c.grads[snake(name)]!)
       const end = layer.stateDict({ snakeCase: true })
       for (const [name, v] of Object.entries(c.end)) close(name, end[name]!, v)
     })
@@ -100,13 +104,7 @@ describe('attention', () => {
       expect(weights === null).toBe(c.weights === null)
       weighted(y).backward()
       c.inputGrads.forEach((g, j) => close(`gradient of input ${j}`, inputs[j]!.grad, g))
-      const names: Record<string, string> = {
-        inProjWeight: 'in_proj_weight',
-        inProjBias: 'in_proj_bias',
-        'outProj.weight': 'out_proj.weight',
-        'outProj.bias': 'out_proj.bias',
-      }
-      for (const [name, p] of layer.namedParameters()) close(`gradient of ${name}`, p.grad, c.grads[names[name]!]!)
+      for (const [name, p] of layer.namedParameters()) close(`gradient of ${name}`, p.grad, c.grads[snake(name)]!)
     })
   })
 
@@ -125,6 +123,9 @@ describe('attention', () => {
     const x = torch.zeros([2, 3, 4])
     const attention = new nn.MultiheadAttention(4, 2, { batchFirst: true })
     expect(() => new nn.MultiheadAttention(4, 3)).toThrow('embed_dim must be divisible by num_heads')
+    expect(() => new nn.TransformerEncoderLayer(4, 2, { activation: 'selu' as 'relu' })).toThrow(
+      "activation should be relu/gelu, not 'selu'",
+    )
     expect(() => attention.forward(torch.zeros([2, 3, 5]), x, x)).toThrow('was expecting embedding dimension of 4, but got 5')
     expect(() => attention.forward(x, x, x, { attnMask: torch.zeros([2, 2]) })).toThrow(
       'The shape of the 2D attn_mask is [2, 2], but should be [3, 3]',

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 sys.dont_write_bytecode = True
 warnings.simplefilter('ignore')
@@ -213,7 +214,7 @@ for name in ('gelu silu softplus leakyRelu elu hardtanh mish celu selu relu6 har
              'softsign threshold softmin prelu glu conv1d conv2d mseLoss huberLoss smoothL1Loss binaryCrossEntropy '
              'binaryCrossEntropyWithLogits klDiv softMarginLoss groupNorm rmsNorm normalize cosineSimilarity pairwiseDistance '
              'poissonNllLoss gaussianNllLoss hingeEmbeddingLoss marginRankingLoss cosineEmbeddingLoss tripletMarginLoss '
-             'multilabelSoftMarginLoss instanceNorm').split():
+             'multilabelSoftMarginLoss instanceNorm scaledDotProductAttention').split():
     FUNCTIONS[name] = (f'F.{snake(name)}', getattr(F, snake(name)))
 
 
@@ -390,6 +391,13 @@ def run(row, seed):
     if changed:
         fields['after'] = encode({k: t.detach() for k, t in changed.items()})
     gradients(fields, outs, inputs, row.second and not mixed(row))
+    if row.op == 'scaledDotProductAttention' and 'grads2Error' in fields:
+        # The fused node has no second derivatives; those of what it computes do.
+        decomposed = {}
+        with sdpa_kernel(SDPBackend.MATH):
+            gradients(decomposed, outputs(fn(*args, **call))[1], inputs, True)
+        del fields['grads2Error']
+        fields |= {k: decomposed[k] for k in ('grads2', 'gradsW')}
     if uses_float64(row) and not mixed(row) and not row.inplace:
         args, opts, call, _ = prepare(row, seed, float64=False)
         with torch.no_grad():

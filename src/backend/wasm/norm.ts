@@ -1,7 +1,7 @@
 /** Normalization by the mean and deviation of rows (layer norm) or of channels (batch norm), and its gradients, in WebAssembly. */
 import type { BatchNormBackwardKernel, BatchNormKernel, FloatType, LayerNormBackwardKernel, LayerNormKernel, LinearMemory } from '../backend.ts'
-import { F64, type Func, I32, instantiate, type Local, type ModuleBuilder, moduleFor, V128, type ValType } from './assembler.ts'
-import { bump, bytesOf, copiesOf, onRow, Pass, take, type Writer } from './passes.ts'
+import { F64, type Func, I32, instantiate, type Local, type ModuleBuilder, moduleFor, type ValType } from './assembler.ts'
+import { bump, bytesOf, copiesOf, onRow, Pass, splat, take, type Writer } from './passes.ts'
 import { alongRows, loadRow, type Operands, type RowOf, storeRow } from './rows.ts'
 
 /** Rows whose sums are added up before they join the total: roundings grow with 32 + rows/32 instead of with rows. */
@@ -11,15 +11,6 @@ const NONE: ReadonlyMap<string, Func> = new Map()
 
 /** Runs a pass over all elements of a row: at once, or run by run. */
 type Walk = (pass: Pass, reads: readonly Local[], writes: readonly Local[], values: readonly (readonly Local[])[]) => void
-
-/** A whole number or a float64 in all lanes. */
-function splat({ f, dtype }: Writer, value: Local): Local {
-  if (value.type === F64) f.get(value)
-  else f.f64.convert_i32_u(f.get(value))
-  if (dtype === 'float32') f.f32x4.splat(f.f32.demote_f64())
-  else f.f64x2.splat()
-  return f.let(V128)
-}
 
 /** The same value for each vector of columns. */
 const alike = (w: Writer, value: Local): Local[] => new Array<Local>(copiesOf(w)).fill(value)

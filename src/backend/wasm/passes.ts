@@ -1,6 +1,6 @@
 /** Passes over rows of numbers: the loops that softmax, cross-entropy and normalization are written with. */
 import type { FloatType } from '../backend.ts'
-import { type Body, type Emitted, type Func, I32, type Local, V128 } from './assembler.ts'
+import { type Body, type Emitted, F64, type Func, I32, type Local, V128 } from './assembler.ts'
 import { exp64 } from './double.ts'
 import { exp, log } from './math.ts'
 import { HIGH_HALF, LOW_HALVES, PER_ELEMENT, PER_ROW, type Site, type Vec, VectorGraph } from './vector.ts'
@@ -34,6 +34,13 @@ export class Lanes {
   /** a·b + c. */
   madd(a: Vec, b: Vec, c: Vec): Vec {
     return this.g.madd(a, b, c, this.type)
+  }
+  equal(a: Vec, b: Vec): Vec {
+    return this.g.op(this.type, 'eq', a, b)
+  }
+  /** a, or 0 where the mask holds. */
+  without(a: Vec, mask: Vec): Vec {
+    return this.g.op('v128', 'andnot', a, mask)
   }
   constant(v: number): Vec {
     return this.g.constant(this.type, v)
@@ -96,6 +103,15 @@ export function store(w: Writer, pointer: Local, at: number, single: boolean, va
   if (!single) f.v128.store(undefined, undefined, 16 * at)
   else if (w.dtype === 'float32') f.v128.store32_lane(0, 0, 0)
   else f.v128.store64_lane(0, 0, 0)
+}
+
+/** A whole number or a float64 in all lanes. */
+export function splat({ f, dtype }: Writer, value: Local): Local {
+  if (value.type === F64) f.get(value)
+  else f.f64.convert_i32_u(f.get(value))
+  if (dtype === 'float32') f.f32x4.splat(f.f32.demote_f64())
+  else f.f64x2.splat()
+  return f.let(V128)
 }
 
 /** How many values a row has: one a vector of columns. */
