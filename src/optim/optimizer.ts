@@ -21,10 +21,10 @@ export type GroupOptions<H> = Partial<H> & { readonly params: Tensor | Iterable<
 /** What optimizers take: parameters, or groups of them. */
 export type Params<H> = Iterable<Tensor> | Iterable<GroupOptions<H>>
 
-/** What an optimizer remembers of one parameter: how many steps it took, and tensors and numbers by name. */
+/** What an optimizer remembers of one parameter: how many steps it took, and tensors, numbers and lists of them by name. */
 export interface ParamState {
   step: number
-  [name: string]: Tensor | number
+  [name: string]: Tensor | number | readonly Tensor[] | readonly number[]
 }
 
 /** The state of an optimizer by position of the parameters: what `stateDict` gives and `loadStateDict` takes. */
@@ -201,22 +201,27 @@ export abstract class Optimizer<H extends object> {
 
   private copyState(p: Tensor, entries: ParamState): ParamState {
     const state: ParamState = { step: 0 }
+    const shape = this.stateShape(p)
+    const copied = (name: string, value: Tensor): Tensor => {
+      if (!sameShape(value.shape, shape))
+        throw new AutogradError(`loaded state dict: ${name} has shape [${value.shape.join(', ')}], its parameter [${shape.join(', ')}]`, {
+          shapes: [value.shape, shape],
+        })
+      const t = emptyPersistent(Layout.of(shape), p.dt)
+      copyInto(t, value)
+      return t as Tensor
+    }
     for (const [name, value] of Object.entries(entries)) {
-      if (!isTensor(value)) state[name] = value
-      else {
-        if (!sameShape(value.layout.shape, p.shape))
-          throw new AutogradError(
-            `loaded state dict: ${name} has shape [${value.layout.shape.join(', ')}], its parameter [${p.shape.join(', ')}]`,
-            {
-              shapes: [value.layout.shape, p.shape],
-            },
-          )
-        const t = emptyPersistent(Layout.of(p.shape), p.dt)
-        copyInto(t, value)
-        state[name] = t as Tensor
-      }
+      if (isTensor(value)) state[name] = copied(name, value as Tensor)
+      else if (Array.isArray(value) && isTensor(value[0])) state[name] = (value as Tensor[]).map((t) => copied(name, t))
+      else state[name] = value
     }
     return state
+  }
+
+  /** The shape of the tensors of state of a parameter. */
+  protected stateShape(p: Tensor): readonly number[] {
+    return p.shape
   }
 
   /** Called when state was replaced: whoever cached parts of it reads it again. */
