@@ -160,13 +160,31 @@ function filled(op: string, shape: Shape | number, value: number, options: Tenso
   return finish(t, options)
 }
 
-/** Zeros. @see https://docs.pytorch.org/docs/stable/generated/torch.zeros.html */
-export function zeros(shape: Shape | number, options?: TensorOptions): Tensor {
+/** The sizes of a tensor, as a list or one by one, then options: `([2, 3], { dtype })` or `(2, 3, { dtype })`. */
+export type Sized<O> = [shape: Shape | number, options?: O] | number[] | [...sizes: number[], options: O]
+
+function sized<O>(args: Sized<O>): [shape: Shape, options: O | undefined] {
+  const last = args.at(-1)
+  const options = args.length > 1 && typeof last === 'object' ? (last as O) : undefined
+  const sizes = (options === undefined ? args : args.slice(0, -1)) as unknown[]
+  return [(sizes.length === 1 && typeof sizes[0] !== 'number' ? sizes[0] : sizes) as Shape, options]
+}
+
+/**
+ * Zeros.
+ * @example
+ * zeros(2, 3).shape // [2, 3]
+ * zeros([2, 3], { dtype: 'int32' }).dtype // 'int32'
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.zeros.html
+ */
+export function zeros(...args: Sized<TensorOptions>): Tensor {
+  const [shape, options] = sized(args)
   return filled('zeros', shape, 0, options)
 }
 
-/** Ones. @see https://docs.pytorch.org/docs/stable/generated/torch.ones.html */
-export function ones(shape: Shape | number, options?: TensorOptions): Tensor {
+/** Ones; sizes as for `zeros`. @see https://docs.pytorch.org/docs/stable/generated/torch.ones.html */
+export function ones(...args: Sized<TensorOptions>): Tensor {
+  const [shape, options] = sized(args)
   return filled('ones', shape, 1, options)
 }
 
@@ -176,8 +194,12 @@ export function full(shape: Shape | number, value: number | boolean, options?: T
   return filled('full', shape, checkValue(value, dt, 'full'), { ...options, dtype: dt.name })
 }
 
-/** Elements that nobody has written yet: whatever the memory held. @see https://docs.pytorch.org/docs/stable/generated/torch.empty.html */
-export function empty(shape: Shape | number, options?: TensorOptions): Tensor {
+/**
+ * Elements that nobody has written yet: whatever the memory held; sizes as for `zeros`.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.empty.html
+ */
+export function empty(...args: Sized<TensorOptions>): Tensor {
+  const [shape, options] = sized(args)
   return finish(blank('empty', shape, typeOf('empty', options, defaultInfo())), options)
 }
 
@@ -333,8 +355,9 @@ function random(
   return finish(t, options)
 }
 
-/** Uniform numbers in [0, 1). @see https://docs.pytorch.org/docs/stable/generated/torch.rand.html */
-export function rand(shape: Shape | number, options?: RandomOptions): Tensor {
+/** Uniform numbers in [0, 1); sizes as for `zeros`. @see https://docs.pytorch.org/docs/stable/generated/torch.rand.html */
+export function rand(...args: Sized<RandomOptions>): Tensor {
+  const [shape, options] = sized(args)
   return random('rand', shape, typeOf('rand', options, defaultInfo(), RANDOM), options, 'uniform', 0, 1)
 }
 
@@ -343,8 +366,9 @@ export function uniform(low: number, high: number, shape: Shape | number, option
   return random('uniform', shape, typeOf('uniform', options, defaultInfo(), RANDOM), options, 'uniform', low, high)
 }
 
-/** Standard normal numbers. @see https://docs.pytorch.org/docs/stable/generated/torch.randn.html */
-export function randn(shape: Shape | number, options?: RandomOptions): Tensor {
+/** Standard normal numbers; sizes as for `zeros`. @see https://docs.pytorch.org/docs/stable/generated/torch.randn.html */
+export function randn(...args: Sized<RandomOptions>): Tensor {
+  const [shape, options] = sized(args)
   return random('randn', shape, typeOf('randn', options, defaultInfo(), RANDOM), options, 'normal', 0, 1)
 }
 

@@ -26,7 +26,7 @@ type InPlace = {
     : never
 }
 
-/** Properties that need the graph. */
+/** Properties that operations compute. */
 interface GraphProperties {
   /** Does this tensor take part in differentiation? Settable on leaves. */
   requiresGrad: boolean
@@ -43,6 +43,10 @@ interface GraphProperties {
   data: Tensor
   /** How often the elements were changed in place. */
   readonly _version: number
+  /** The dims in reverse order: a matrix transposed. */
+  readonly T: Tensor
+  /** Matrices transposed: the last two dims exchanged. */
+  readonly mT: Tensor
   /** The tensor this one is a view of. */
   readonly _base: Tensor | null
 }

@@ -3,6 +3,7 @@ import type { Tensor } from './fluent.ts'
 import type { ValuesAndIndices } from './ops/chosen.ts'
 import type { DimOptions } from './ops/dims.ts'
 import type { NonzeroOptions } from './ops/selection.ts'
+import type { Shape } from './shape.ts'
 
 /** Full reduction; values and positions along a dim; or the elementwise extremum with another tensor. */
 interface Extremum {
@@ -17,7 +18,14 @@ interface Nonzero {
   (options?: NonzeroOptions): Tensor
 }
 
+/** All sizes, or that of one dim. */
+interface Size {
+  (): Shape
+  (dim: number): number
+}
+
 export interface FluentOverrides {
+  readonly size: Size
   readonly nonzero: Nonzero
   readonly max: Extremum
   readonly min: Extremum

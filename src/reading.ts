@@ -104,7 +104,18 @@ export const reading: {
   readonly numpy: (x: Tensor) => NdArray<TypedArray>
   readonly toString: (x: Tensor) => string
   readonly toJSON: (x: Tensor) => { dtype: string; shape: readonly number[]; data: NestedList }
-  readonly size: (x: Tensor, dim: number) => number
+  /** The sizes, or that of one dim. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.size.html */
+  readonly size: (x: Tensor, dim?: number) => unknown
+  /** How many dims. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.dim.html */
+  readonly dim: (x: Tensor) => number
+  /** In float32. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.float.html */
+  readonly float: (x: Tensor) => Tensor
+  /** In float64. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.double.html */
+  readonly double: (x: Tensor) => Tensor
+  /** In int32. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.int.html */
+  readonly int: (x: Tensor) => Tensor
+  /** True where not 0. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.bool.html */
+  readonly bool: (x: Tensor) => Tensor
 } = {
   item,
   tolist,
@@ -113,7 +124,13 @@ export const reading: {
   toString,
   toJSON: (x) => ({ dtype: x.dtype, shape: x.shape, data: tolist(x) }),
   size: (x, dim) => {
+    if (dim === undefined) return x.shape
     if (x.layout.rank === 0) throw new IndexError('size: a 0-dim tensor has no dims', { op: 'size' })
     return x.layout.shape[wrapDim(dim, x.layout.rank, 'size')]!
   },
+  dim: (x) => x.layout.rank,
+  float: (x) => x.to('float32'),
+  double: (x) => x.to('float64'),
+  int: (x) => x.to('int32'),
+  bool: (x) => x.to('bool'),
 }

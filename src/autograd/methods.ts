@@ -293,5 +293,16 @@ export const accessors: {
       return x.vc?.value ?? 0
     },
   },
+  T: { get: (x) => (x as Tensor).permute(x.layout.shape.map((_, d) => x.layout.rank - 1 - d)) },
+  mT: {
+    get: (x) => {
+      if (x.layout.rank < 2)
+        throw new ShapeError(`tensor.mT is only supported on matrices or batches of matrices. Got ${x.layout.rank}-D tensor.`, {
+          op: 'mT',
+          shapes: [x.layout.shape],
+        })
+      return (x as Tensor).transpose(-2, -1)
+    },
+  },
   _base: { get: (x) => x.viewMeta?.base ?? null },
 }

@@ -76,6 +76,7 @@ export {
   maxPool2dWithIndices,
 } from '../ops/pooling.ts'
 export { type InterpolateOptions, type InterpolationMode, interpolate, pixelShuffle, pixelUnshuffle } from '../ops/resampling.ts'
+export { gumbelSoftmax, oneHot } from '../ops/sampling.ts'
 export {
   type CosineSimilarityOptions,
   cosineSimilarity,

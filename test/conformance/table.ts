@@ -129,6 +129,9 @@ export const table: Readonly<Record<string, readonly Entry[]>> = {
     on([[3, 2]], (x) => x.get([2, 0, 2])),
     { tensors: () => [values([3, 2]), integers(1, -1)], wrt: [0], call: ([x, i]) => [x!.get(i!)] },
   ],
+  gumbelSoftmax: [on([[2, 3]], (x) => F.gumbelSoftmax(x, { tau: 0.7, ...seeded() }))],
+  multinomial: [on([[2, 3]], (x) => torch.multinomial(x.square(), 2, seeded()))],
+  oneHot: [{ tensors: () => [integers(2, 0, 1)], wrt: [], call: ([x]) => [F.oneHot(x!, 4)] }],
   // The signs of the vectors are arbitrary: what doesn't depend on them is checked.
   'linalg.cholesky': [on([[3, 3]], (x) => linalg.cholesky(regular(x.add(x.t()))))],
   'linalg.eigvalsh': [on([[2, 3, 3]], (x) => linalg.eigvalsh(regular(x.add(x.transpose(1, 2)))))],

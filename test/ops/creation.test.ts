@@ -150,3 +150,36 @@ test('impossible sizes give typed errors', () => {
     expect(make, String(make)).toThrow(torch.AutogradError)
   }
 })
+
+test('sizes one by one or as a list', () => {
+  for (const make of [torch.zeros, torch.ones, torch.empty, torch.rand, torch.randn]) {
+    expect(make(2, 3).shape).toEqual([2, 3])
+    expect(make([2, 3]).shape).toEqual([2, 3])
+    expect(make(4).shape).toEqual([4])
+    expect(make([]).shape).toEqual([])
+    expect(make(2, 3, { dtype: 'float64' }).dtype).toBe('float64')
+    expect(make([2], { requiresGrad: true }).requiresGrad).toBe(true)
+    expect(() => make(2, -1)).toThrow(/sizes must be whole numbers/)
+    expect(() => make(2, 3, { dtyp: 'float64' } as never)).toThrow(/dtyp/)
+    expect(() => make([2], 3 as never)).toThrow(torch.AutogradError)
+  }
+})
+
+test('T, mT, and conversions by name', () => {
+  const x = torch.arange(6).reshape(1, 2, 3)
+  expect([x.T.shape, x.mT.shape, x.dim(), x.size(), x.size(-1)]).toEqual([[3, 2, 1], [1, 3, 2], 3, [1, 2, 3], 3])
+  expect(x.select(0, 0).T.tolist()).toEqual([
+    [0, 3],
+    [1, 4],
+    [2, 5],
+  ])
+  expect(() => torch.ones(3).mT).toThrow(/only supported on matrices/)
+  expect([x.float(), x.double(), x.int(), x.bool()].map((t) => t.dtype)).toEqual(['float32', 'float64', 'int32', 'bool'])
+  expect(x.bool().sum().item()).toBe(5)
+  const w = torch.ones(2, 3, { requiresGrad: true })
+  w.T.double().sum().backward()
+  expect(w.grad!.tolist()).toEqual([
+    [1, 1, 1],
+    [1, 1, 1],
+  ])
+})
