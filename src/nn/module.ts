@@ -74,7 +74,8 @@ const torchType = (value: unknown): string => (isTensor(value) ? value.dt.torchT
 
 /**
  * A model or a part of one. Subclasses assign parameters, buffers and other modules to properties and define `forward`;
- * `I` is what it takes, `O` what it gives.
+ * `I` is what it takes, `O` what it gives: by default tensors and one tensor. A model with two outputs is a
+ * `nn.Module<[Tensor], [Tensor, Tensor]>`.
  * @example
  * class Net extends nn.Module {
  *   readonly first = new nn.Linear(2, 16)
