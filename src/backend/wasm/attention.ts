@@ -50,7 +50,7 @@ function weigh(module: ModuleBuilder, dtype: FloatType, relaxed: boolean, masked
       values: 1,
       fold: 'sum',
       make: (l, [t], [m]) => {
-        const e = l.exp(l.sub(t!, m!))
+        const e = l.expFalling(l.sub(t!, m!))
         return { stores: [e], folds: [e] }
       },
     })
@@ -101,7 +101,7 @@ function slope(module: ModuleBuilder, dtype: FloatType, relaxed: boolean, form: 
       reads: form === 'masked' ? 3 : 2,
       values: known ? 2 : 4,
       make: (l, [x, g, shift], [s, d, m, r]) => {
-        const weight = known ? x! : l.mul(l.exp(l.sub(scaled(l, x!, s!, shift), m!)), r!)
+        const weight = known ? x! : l.mul(l.expFalling(l.sub(scaled(l, x!, s!, shift), m!)), r!)
         const turned = l.mul(l.mul(weight, s!), l.sub(g!, d!))
         return { stores: known ? [turned] : [weight, turned] }
       },

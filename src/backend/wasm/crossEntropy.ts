@@ -20,7 +20,7 @@ const spreadRow: RowOf = (w) => {
   const spread = new Pass(w, {
     reads: 1,
     values: 3,
-    make: (l, [x], [m, s, c]) => ({ stores: [l.mul(l.exp(l.sub(l.sub(x!, m!), s!)), c!)] }),
+    make: (l, [x], [m, s, c]) => ({ stores: [l.mul(l.expFalling(l.sub(l.sub(x!, m!), s!)), c!)] }),
   })
   return ([x, out], flats, n, step) => spread.run([x!], [out!], flats.map((p) => loadRow(w, p)), n, step)
 }

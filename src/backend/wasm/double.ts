@@ -64,6 +64,16 @@ export function exp64(g: VectorGraph, x: Vec): Vec {
   return scale(g, expReduced(g, nmadd(g, n, g.f64(LN2_LOW), nmadd(g, n, g.f64(LN2_HIGH), a))), bits)
 }
 
+/** eˣ for x ≤ 0: the first factor is 2ⁿ⁺⁵⁴, a normal number down to where eˣ rounds to 0. */
+export function expFalling64(g: VectorGraph, x: Vec): Vec {
+  const a = g.op('f64x2', 'pmax', x, g.f64(-1077 * Math.LN2))
+  const magic = g.f64(ROUND + 1077)
+  const bits = madd(g, a, g.f64(Math.LOG2E), magic)
+  const n = sub(g, bits, magic)
+  const value = expReduced(g, nmadd(g, n, g.f64(LN2_LOW), nmadd(g, n, g.f64(LN2_HIGH), a)))
+  return mul(g, mul(g, value, g.shift('i64x2', 'shl', bits, 52)), g.f64(2 ** -54))
+}
+
 /** 2ˣ = 2ⁿ·e^(r ln 2). */
 function exp2(g: VectorGraph, x: Vec): Vec {
   const a = clamped(g, x, -2046, 1025)
@@ -90,7 +100,7 @@ function expm1(g: VectorGraph, x: Vec): Vec {
 
 /** 1 / (1 + e⁻ˣ), or eˣ / (1 + eˣ) for negative x: both have small terms only. */
 function sigmoid(g: VectorGraph, x: Vec): Vec {
-  const e = exp64(g, g.op('v128', 'or', x, g.f64(-0)))
+  const e = expFalling64(g, g.op('v128', 'or', x, g.f64(-0)))
   return div(g, g.select(less(g, x, 0), e, g.f64(1)), add(g, g.f64(1), e))
 }
 
@@ -219,7 +229,7 @@ function erf(g: VectorGraph, x: Vec): Vec {
   const near = madd(g, a, polynomial(g, mul(g, a, a), NEAR.toReversed()), a)
   const b = clamped(g, a, 1, 6)
   const t = div(g, sub(g, b, g.f64(2.5)), add(g, b, g.f64(2.5)))
-  const e = exp64(g, g.op('f64x2', 'neg', mul(g, b, b)))
+  const e = expFalling64(g, g.op('f64x2', 'neg', mul(g, b, b)))
   const far = nmadd(g, e, polynomial(g, t, ERFCX), g.f64(1))
   return g.op('v128', 'or', g.select(less(g, a, 1), near, far), signOf(g, x))
 }

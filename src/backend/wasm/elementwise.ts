@@ -87,7 +87,8 @@ function compile(
   const results = render(g, program, sources)
   const inside = g.seal(results.flat())
   const streams = walks.every((walk, i) => walk !== ANY || (i >= program.outTypes.length && !used.has(i - program.outTypes.length)))
-  const unroll = !streams ? 1 : inside <= 8 ? 4 : inside <= 100 ? 2 : 1
+  // Two vectors of a long expression don't fit in the registers.
+  const unroll = !streams ? 1 : inside <= 8 ? 4 : inside <= 64 ? 2 : 1
   for (const [name, count] of g.calls) functions.set(name, module.importFunc(name, new Array<ValType>(count).fill(F64), [F64]))
   module.func(params, [], (f, ...locals) => {
     write(f, locals, (pointers, scalars) => {

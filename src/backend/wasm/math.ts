@@ -69,6 +69,13 @@ export function exp(g: VectorGraph, x: Vec): Vec {
   return scale(g, add(g, p, g.f32(1)), bits)
 }
 
+/** eˣ for x ≤ 0: the first factor is 2ⁿ⁺²⁴, a normal number down to where eˣ rounds to 0. */
+export function expFalling(g: VectorGraph, x: Vec): Vec {
+  const { bits, r } = reduceExp(g, atLeast(g, x, -151 * Math.LN2), 151)
+  const p = g.madd(polynomial(g, r, EXP), mul(g, r, r), r)
+  return mul(g, mul(g, add(g, p, g.f32(1)), g.shift('i32x4', 'shl', bits, 23)), g.f32(2 ** -24))
+}
+
 /** (2ʳ − 1) / r for |r| ≤ ½. */
 const EXP2 = [0.693147202848, 0.240226479152, 0.0555033248245, 0.00961843716237, 0.00133988710349, 0.000153534144068]
 
@@ -110,7 +117,7 @@ export function tanh(g: VectorGraph, x: Vec): Vec {
 /** 1 / (1 + e⁻ˣ), or eˣ / (1 + eˣ) for negative x: both have small terms only. */
 export function sigmoid(g: VectorGraph, x: Vec): Vec {
   const one = g.f32(1)
-  const e = exp(g, g.op('v128', 'or', x, g.i32(SIGN)))
+  const e = expFalling(g, g.op('v128', 'or', x, g.i32(SIGN)))
   return div(g, g.select(g.op('f32x4', 'lt', x, g.f32(0)), e, one), add(g, one, e))
 }
 

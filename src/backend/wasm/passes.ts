@@ -1,8 +1,8 @@
 /** Passes over rows of numbers: the loops that softmax, cross-entropy and normalization are written with. */
 import type { FloatType } from '../backend.ts'
 import { type Body, type Emitted, F64, type Func, I32, type Local, V128 } from './assembler.ts'
-import { exp64 } from './double.ts'
-import { exp, log } from './math.ts'
+import { exp64, expFalling64 } from './double.ts'
+import { exp, expFalling, log } from './math.ts'
 import { HIGH_HALF, LOW_HALVES, PER_ELEMENT, PER_ROW, type Site, type Vec, VectorGraph } from './vector.ts'
 
 /** Vectors that are computed side by side where elements lie next to each other. */
@@ -47,6 +47,10 @@ export class Lanes {
   }
   exp(a: Vec): Vec {
     return this.type === 'f32x4' ? exp(this.g, a) : exp64(this.g, a)
+  }
+  /** eᵃ for a ≤ 0. */
+  expFalling(a: Vec): Vec {
+    return this.type === 'f32x4' ? expFalling(this.g, a) : expFalling64(this.g, a)
   }
   log(a: Vec): Vec {
     return this.type === 'f32x4' ? log(this.g, a) : this.g.call('f64x2', 'log', a)

@@ -23,7 +23,7 @@ export function exponentials(w: Writer, keep: boolean): (x: Local, y: Local | un
     values: 1,
     fold: 'sum',
     make: (l, [x], [m]) => {
-      const e = l.exp(l.sub(x!, m!))
+      const e = l.expFalling(l.sub(x!, m!))
       return { stores: keep ? [e] : [], folds: [e] }
     },
   })
@@ -39,10 +39,10 @@ export function exponentials(w: Writer, keep: boolean): (x: Local, y: Local | un
 
 const softmaxRow: RowOf = (w) => {
   const terms = exponentials(w, true)
-  const share = new Pass(w, { reads: 1, values: 1, make: (l, [e], [s]) => ({ stores: [l.div(e!, s!)] }) })
+  const share = new Pass(w, { reads: 1, values: 1, make: (l, [e], [r]) => ({ stores: [l.mul(e!, r!)] }) })
   return ([x, y], _, n, step) => {
     const [, s] = terms(x!, y!, n, step)
-    share.run([y!], [y!], [s], n, step)
+    share.run([y!], [y!], onRow(w, [s], (l, [v]) => [l.div(l.constant(1), v!)]), n, step)
   }
 }
 
@@ -70,7 +70,7 @@ const softmaxSlopeRow: RowOf = (w) => {
 /** g − eʸ·Σ g. */
 const logSoftmaxSlopeRow: RowOf = (w) => {
   const sum = new Pass(w, { reads: 1, values: 0, fold: 'sum', make: (_, [g]) => ({ folds: [g!] }) })
-  const slope = new Pass(w, { reads: 2, values: 1, make: (l, [g, y], [s]) => ({ stores: [l.sub(g!, l.mul(l.exp(y!), s!))] }) })
+  const slope = new Pass(w, { reads: 2, values: 1, make: (l, [g, y], [s]) => ({ stores: [l.sub(g!, l.mul(l.expFalling(y!), s!))] }) })
   return ([g, y, out], _, n, step) => {
     sum.start()
     sum.run([g!], [], [], n, step)
