@@ -1,25 +1,16 @@
 /** Adagrad: steps divided by the root of the sum of all squared gradients. */
-import { FusedOptimizer, type StepRule } from './fused.ts'
+import { type CommonOptions, checkCommon, commonVariant, coupled, FusedOptimizer, type StepRule } from './fused.ts'
 import { checkRate, type Params } from './optimizer.ts'
 
-/** Hyper-parameters of `Adagrad`. */
-export interface AdagradOptions {
-  /** Learning rate. Default 1e-2. */
-  lr: number
+/** Hyper-parameters of `Adagrad`; lr is 1e-2. */
+export interface AdagradOptions extends CommonOptions {
   /** The rate at step t is lr/(1 + (t − 1)·lrDecay). Default 0. */
   lrDecay: number
-  /** Adds this share of the parameter to its gradient. Default 0. */
-  weightDecay: number
   /** Where the sums of squares start. Default 0. */
   initialAccumulatorValue: number
   /** Added to the denominator. Default 1e-10. */
   eps: number
-  /** Climbs instead of descending. */
-  maximize: boolean
 }
-
-const DECAY = 1
-const MAXIMIZE = 2
 
 /**
  * s ← s + g², p ← p − lr/(1 + (t − 1)·lrDecay) · g/(√s + eps).
@@ -32,24 +23,22 @@ export class Adagrad extends FusedOptimizer<AdagradOptions> {
   }
 
   protected check(o: AdagradOptions): void {
-    checkRate('learning rate', o.lr)
+    checkCommon(o)
     checkRate('lr_decay value', o.lrDecay)
-    checkRate('weight_decay value', o.weightDecay)
     checkRate('initial_accumulator_value value', o.initialAccumulatorValue)
     checkRate('epsilon value', o.eps)
   }
 
   protected variant(o: AdagradOptions): number {
-    return (o.weightDecay === 0 ? 0 : DECAY) | (o.maximize ? MAXIMIZE : 0)
+    return commonVariant(o)
   }
 
   protected rule(variant: number): StepRule {
     return {
       state: ['sum'],
       scalars: 3,
-      next: (p, gradient, [sum], [rate, eps, decay]) => {
-        const signed = (variant & MAXIMIZE) === 0 ? gradient : gradient.neg()
-        const g = (variant & DECAY) === 0 ? signed : signed.add(p.mul(decay!))
+      next: (param, gradient, [sum], [rate, eps, decay]) => {
+        const [p, g] = coupled(variant, param, gradient, decay!)
         const next = sum!.add(g.mul(g))
         return [p.sub(g.mul(rate!).div(next.sqrt().add(eps!))), next]
       },

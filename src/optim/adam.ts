@@ -1,26 +1,18 @@
 /** Adam and AdamW: steps scaled by running averages of the gradient and of its square. */
-import { FusedOptimizer, type StepRule } from './fused.ts'
+import { type CommonOptions, checkCommon, commonVariant, coupled, decoupled, FusedOptimizer, type StepRule } from './fused.ts'
 import { checkBetas, checkRate, type Params } from './optimizer.ts'
 
-/** Hyper-parameters of `Adam` and `AdamW`. */
-export interface AdamOptions {
-  /** Learning rate. Default 1e-3. */
-  lr: number
+/** Hyper-parameters of `Adam` and `AdamW`; lr is 1e-3, and `AdamW` shrinks the parameter by lr · weightDecay (0.01) times it. */
+export interface AdamOptions extends CommonOptions {
   /** Decay rates of the two averages. Default [0.9, 0.999]. */
   betas: readonly [number, number]
   /** Added to the denominator. Default 1e-8. */
   eps: number
-  /** `Adam` adds this share of the parameter to its gradient (default 0); `AdamW` shrinks the parameter by lr times it (default 0.01). */
-  weightDecay: number
   /** Divides by the largest average of squares so far. */
   amsgrad: boolean
-  /** Climbs instead of descending. */
-  maximize: boolean
 }
 
-const DECAY = 1
-const AMSGRAD = 2
-const MAXIMIZE = 4
+const AMSGRAD = 4
 const DECOUPLED = 8
 
 /**
@@ -34,14 +26,13 @@ export class Adam extends FusedOptimizer<AdamOptions> {
   }
 
   protected check(o: AdamOptions): void {
-    checkRate('learning rate', o.lr)
+    checkCommon(o)
     checkRate('epsilon value', o.eps)
     checkBetas(o.betas)
-    checkRate('weight_decay value', o.weightDecay)
   }
 
   protected variant(o: AdamOptions): number {
-    return (o.weightDecay === 0 ? 0 : DECAY) | (o.amsgrad ? AMSGRAD : 0) | (o.maximize ? MAXIMIZE : 0)
+    return commonVariant(o) | (o.amsgrad ? AMSGRAD : 0)
   }
 
   protected rule(variant: number): StepRule {
@@ -49,11 +40,7 @@ export class Adam extends FusedOptimizer<AdamOptions> {
       state: (variant & AMSGRAD) === 0 ? ['expAvg', 'expAvgSq'] : ['expAvg', 'expAvgSq', 'maxExpAvgSq'],
       scalars: 7,
       next: (param, gradient, [m0, v0, top0], [decay, gain1, beta2, gain2, rate, correction, eps]) => {
-        const signed = (variant & MAXIMIZE) === 0 ? gradient : gradient.neg()
-        const decays = (variant & DECAY) !== 0
-        const decoupled = (variant & DECOUPLED) !== 0
-        const p = decays && decoupled ? param.mul(decay!) : param
-        const g = decays && !decoupled ? signed.add(p.mul(decay!)) : signed
+        const [p, g] = ((variant & DECOUPLED) === 0 ? coupled : decoupled)(variant, param, gradient, decay!)
         const m = m0!.add(g.sub(m0!).mul(gain1!))
         const v = v0!.mul(beta2!).add(g.mul(g).mul(gain2!))
         const top = top0 === undefined ? v : top0.maximum(v)

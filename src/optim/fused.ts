@@ -6,7 +6,7 @@ import { input, Program, type Scalar, scalar } from '../backend/scalar.ts'
 import { type Kernel, kernel, runFlat, runInto } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import type { TensorCore } from '../tensor.ts'
-import { Optimizer, type ParamGroup, type ParamState } from './optimizer.ts'
+import { checkRate, Optimizer, type ParamGroup, type ParamState } from './optimizer.ts'
 
 /** A step as expressions. */
 export interface StepRule {
@@ -14,8 +14,46 @@ export interface StepRule {
   readonly state: readonly string[]
   /** How many run-time scalars it takes. */
   readonly scalars: number
+  /** Do the scalars depend on numbers in the parameter's own state, not only on its age? */
+  readonly own?: boolean
   /** The new parameter, then the new state, from the parameter, its gradient, the state and the scalars. */
   next(p: Scalar, g: Scalar, state: readonly Scalar[], s: readonly Scalar[]): readonly Scalar[]
+}
+
+/** Hyper-parameters that most optimizers have. */
+export interface CommonOptions {
+  /** Learning rate. */
+  lr: number
+  /** Adds this share of the parameter to its gradient. Default 0. */
+  weightDecay: number
+  /** Climbs instead of descending. */
+  maximize: boolean
+}
+
+/** Bits of a variant: what the common hyper-parameters change in a rule. A rule's own bits begin at 4. */
+const DECAY = 1
+const MAXIMIZE = 2
+
+/** The variant that the common hyper-parameters ask for. */
+export function commonVariant(o: Omit<CommonOptions, 'lr'>): number {
+  return (o.weightDecay === 0 ? 0 : DECAY) | (o.maximize ? MAXIMIZE : 0)
+}
+
+/** Refuses impossible common hyper-parameters. */
+export function checkCommon(o: Omit<CommonOptions, 'maximize'>): void {
+  checkRate('learning rate', o.lr)
+  checkRate('weight_decay value', o.weightDecay)
+}
+
+/** Where a step starts and what it follows: the gradient, negated to climb, with `decay` · p added in it. */
+export function coupled(variant: number, p: Scalar, gradient: Scalar, decay: Scalar): readonly [p: Scalar, g: Scalar] {
+  const g = (variant & MAXIMIZE) === 0 ? gradient : gradient.neg()
+  return [p, (variant & DECAY) === 0 ? g : g.add(p.mul(decay))]
+}
+
+/** As `coupled`, with decay apart from the gradient: the parameter is first multiplied by `left`. */
+export function decoupled(variant: number, p: Scalar, gradient: Scalar, left: Scalar): readonly [p: Scalar, g: Scalar] {
+  return [(variant & DECAY) === 0 ? p : p.mul(left), (variant & MAXIMIZE) === 0 ? gradient : gradient.neg()]
 }
 
 /** Most scalars of a rule. */
@@ -76,8 +114,11 @@ export abstract class FusedOptimizer<H extends object> extends Optimizer<H> {
   protected abstract variant(group: H): number
   /** The rule of a variant. */
   protected abstract rule(variant: number): StepRule
-  /** Writes the scalars of the step number `step`, counted from 1. `fresh`: the state tensors have just been made. */
-  protected abstract numbersOf(group: H, step: number, fresh: boolean, out: Float64Array): void
+  /**
+   * Writes the scalars of the step number `step`, counted from 1. `fresh`: the state tensors have just been made. `state` is the
+   * parameter's, for rules that say `own`.
+   */
+  protected abstract numbersOf(group: H, step: number, fresh: boolean, out: Float64Array, state: ParamState): void
   /** What the elements of a state tensor are before the first step. */
   protected initial(_name: string, _group: H): number {
     return 0
@@ -89,6 +130,7 @@ export abstract class FusedOptimizer<H extends object> extends Optimizer<H> {
     let slots = this.slots.get(group)
     if (slots === undefined) this.slots.set(group, (slots = []))
     const { params } = group
+    const own = plan.rule.own === true
     let step = -1
     let fresh = false
     for (let i = 0; i < params.length; i++) {
@@ -98,7 +140,7 @@ export abstract class FusedOptimizer<H extends object> extends Optimizer<H> {
       let slot = slots[i]
       if (slot === undefined || slot.p !== p || slot.plan !== plan || slot.kernel.out !== p.dt) slot = slots[i] = this.slot(p, plan, group)
       const now = ++slot.state.step
-      if (now !== step || slot.fresh !== fresh) this.numbersOf(group, (step = now), (fresh = slot.fresh), this.numbers)
+      if (now !== step || slot.fresh !== fresh || own) this.numbersOf(group, (step = now), (fresh = slot.fresh), this.numbers, slot.state)
       this.run(slot, g)
     }
   }
@@ -106,7 +148,7 @@ export abstract class FusedOptimizer<H extends object> extends Optimizer<H> {
   protected update(p: Tensor, g: Tensor, group: ParamGroup<H>): void {
     const variant = this.variant(group)
     const slot = this.slot(p, (this.plans[variant] ??= new Plan(this.rule(variant))), group)
-    this.numbersOf(group, ++slot.state.step, slot.fresh, this.numbers)
+    this.numbersOf(group, ++slot.state.step, slot.fresh, this.numbers, slot.state)
     this.run(slot, g)
   }
 

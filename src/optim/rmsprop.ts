@@ -1,29 +1,21 @@
 /** RMSprop: steps divided by a running root mean square of the gradient. */
-import { FusedOptimizer, type StepRule } from './fused.ts'
+import { type CommonOptions, checkCommon, commonVariant, coupled, FusedOptimizer, type StepRule } from './fused.ts'
 import { checkRate, type Params } from './optimizer.ts'
 
-/** Hyper-parameters of `RMSprop`. */
-export interface RMSpropOptions {
-  /** Learning rate. Default 1e-2. */
-  lr: number
+/** Hyper-parameters of `RMSprop`; lr is 1e-2. */
+export interface RMSpropOptions extends CommonOptions {
   /** Decay rate of the average. Default 0.99. */
   alpha: number
   /** Added to the denominator. Default 1e-8. */
   eps: number
-  /** Adds this share of the parameter to its gradient. Default 0. */
-  weightDecay: number
   /** Share of the last direction that is kept. Default 0. */
   momentum: number
   /** Divides by the standard deviation instead of the root mean square. */
   centered: boolean
-  /** Climbs instead of descending. */
-  maximize: boolean
 }
 
-const DECAY = 1
-const MOMENTUM = 2
-const CENTERED = 4
-const MAXIMIZE = 8
+const MOMENTUM = 4
+const CENTERED = 8
 
 /**
  * v ← αv + (1 − α)g², p ← p − lr·g/(√v + eps); centered: √(v − a²) with a the running average of g; with momentum the
@@ -36,15 +28,14 @@ export class RMSprop extends FusedOptimizer<RMSpropOptions> {
   }
 
   protected check(o: RMSpropOptions): void {
-    checkRate('learning rate', o.lr)
+    checkCommon(o)
     checkRate('epsilon value', o.eps)
     checkRate('momentum value', o.momentum)
-    checkRate('weight_decay value', o.weightDecay)
     checkRate('alpha value', o.alpha)
   }
 
   protected variant(o: RMSpropOptions): number {
-    return (o.weightDecay === 0 ? 0 : DECAY) | (o.momentum === 0 ? 0 : MOMENTUM) | (o.centered ? CENTERED : 0) | (o.maximize ? MAXIMIZE : 0)
+    return commonVariant(o) | (o.momentum === 0 ? 0 : MOMENTUM) | (o.centered ? CENTERED : 0)
   }
 
   protected rule(variant: number): StepRule {
@@ -53,9 +44,8 @@ export class RMSprop extends FusedOptimizer<RMSpropOptions> {
     return {
       state: ['squareAvg', ...(centered ? ['gradAvg'] : []), ...(momentum ? ['momentumBuffer'] : [])],
       scalars: 6,
-      next: (p, gradient, state, [lr, alpha, gain, eps, decay, kept]) => {
-        const signed = (variant & MAXIMIZE) === 0 ? gradient : gradient.neg()
-        const g = (variant & DECAY) === 0 ? signed : signed.add(p.mul(decay!))
+      next: (param, gradient, state, [lr, alpha, gain, eps, decay, kept]) => {
+        const [p, g] = coupled(variant, param, gradient, decay!)
         const square = state[0]!.mul(alpha!).add(g.mul(g).mul(gain!))
         const next = [square]
         let spread = square

@@ -1,28 +1,20 @@
 /** Stochastic gradient descent, plain, with momentum, or with Nesterov's. */
 import { ArgumentError } from '../errors.ts'
-import { FusedOptimizer, type StepRule } from './fused.ts'
+import { type CommonOptions, checkCommon, commonVariant, coupled, FusedOptimizer, type StepRule } from './fused.ts'
 import { checkRate, type Params } from './optimizer.ts'
 
-/** Hyper-parameters of `SGD`. */
-export interface SGDOptions {
-  /** Learning rate. Default 1e-3. */
-  lr: number
+/** Hyper-parameters of `SGD`; lr is 1e-3. */
+export interface SGDOptions extends CommonOptions {
   /** Share of the last direction that is kept. Default 0. */
   momentum: number
   /** Share of the gradient that the direction leaves out. Default 0. */
   dampening: number
-  /** Adds this share of the parameter to its gradient. Default 0. */
-  weightDecay: number
   /** Looks one step ahead along the momentum. */
   nesterov: boolean
-  /** Climbs instead of descending. */
-  maximize: boolean
 }
 
-const DECAY = 1
-const MOMENTUM = 2
-const NESTEROV = 4
-const MAXIMIZE = 8
+const MOMENTUM = 4
+const NESTEROV = 8
 
 /**
  * g ← ±gradient + weightDecay·p; b ← momentum·b + (1 − dampening)·g (at first g); p ← p − lr·b, or with Nesterov
@@ -36,25 +28,22 @@ export class SGD extends FusedOptimizer<SGDOptions> {
   }
 
   protected check(o: SGDOptions): void {
-    checkRate('learning rate', o.lr)
+    checkCommon(o)
     checkRate('momentum value', o.momentum)
-    checkRate('weight_decay value', o.weightDecay)
     if (o.nesterov && (o.momentum <= 0 || o.dampening !== 0))
       throw new ArgumentError('Nesterov momentum requires a momentum and zero dampening')
   }
 
   protected variant(o: SGDOptions): number {
-    const momentum = o.momentum === 0 ? 0 : MOMENTUM | (o.nesterov ? NESTEROV : 0)
-    return (o.weightDecay === 0 ? 0 : DECAY) | momentum | (o.maximize ? MAXIMIZE : 0)
+    return commonVariant(o) | (o.momentum === 0 ? 0 : MOMENTUM | (o.nesterov ? NESTEROV : 0))
   }
 
   protected rule(variant: number): StepRule {
     return {
       state: (variant & MOMENTUM) === 0 ? [] : ['momentumBuffer'],
       scalars: 4,
-      next: (p, gradient, [buffer], [lr, decay, momentum, share]) => {
-        const signed = (variant & MAXIMIZE) === 0 ? gradient : gradient.neg()
-        const g = (variant & DECAY) === 0 ? signed : signed.add(p.mul(decay!))
+      next: (param, gradient, [buffer], [lr, decay, momentum, share]) => {
+        const [p, g] = coupled(variant, param, gradient, decay!)
         if (buffer === undefined) return [p.sub(g.mul(lr!))]
         const b = buffer.mul(momentum!).add(g.mul(share!))
         const direction = (variant & NESTEROV) === 0 ? b : g.add(b.mul(momentum!))
