@@ -48,6 +48,23 @@ CASES = [
     ('Adagrad', dict(lr=0.3, lr_decay=0.1, weight_decay=0.05)),
     ('Adagrad', dict(lr=0.3, initial_accumulator_value=0.5, eps=1e-3)),
     ('Adagrad', dict(lr=0.3, maximize=True)),
+    ('Adadelta', dict()),
+    ('Adadelta', dict(lr=0.7, rho=0.6, eps=1e-3, weight_decay=0.1, maximize=True)),
+    ('Adamax', dict()),
+    ('Adamax', dict(lr=0.1, betas=(0.5, 0.6), eps=1e-3, weight_decay=0.1, maximize=True)),
+    ('NAdam', dict()),
+    ('NAdam', dict(lr=0.1, betas=(0.7, 0.8), eps=1e-3, weight_decay=0.1, momentum_decay=0.5, maximize=True)),
+    ('NAdam', dict(lr=0.1, weight_decay=0.3, decoupled_weight_decay=True)),
+    ('RAdam', dict()),
+    ('RAdam', dict(lr=0.1, betas=(0.7, 0.9), eps=1e-3, weight_decay=0.1, maximize=True)),
+    ('RAdam', dict(lr=0.1, betas=(0.7, 0.6))),
+    ('RAdam', dict(lr=0.1, weight_decay=0.3, decoupled_weight_decay=True)),
+    ('Rprop', dict()),
+    ('Rprop', dict(lr=0.5, etas=(0.3, 1.7), step_sizes=(0.02, 0.6))),
+    ('Rprop', dict(lr=0.1, maximize=True)),
+    ('ASGD', dict()),
+    ('ASGD', dict(lr=0.3, lambd=0.2, alpha=0.4, t0=3, weight_decay=0.1)),
+    ('ASGD', dict(lr=0.3, t0=0, maximize=True)),
 ]
 
 

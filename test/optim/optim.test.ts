@@ -11,7 +11,7 @@ interface Fixture {
   y: number[][]
   w: number[][]
   b: number[]
-  cases: { optimizer: string; options: Options; steps: { w: number[][]; b: number[] }[]; state: Record<string, number[][]> }[]
+  cases: { optimizer: string; options: Options; steps: { w: number[][]; b: number[] }[]; state: Record<string, number | number[][]> }[]
   groups: { w: number[][]; b: number[] }[]
 }
 interface Schedules {
@@ -54,23 +54,30 @@ describe('trajectories', () => {
         close(w, wanted.w)
         close(b, wanted.b)
       }
-      for (const [name, values] of Object.entries(state)) close(o.state.get(w)![camel(name)] as torch.Tensor, values)
+      for (const [name, values] of Object.entries(state)) {
+        const ours = o.state.get(w)![camel(name)]!
+        close(typeof ours === 'number' ? tensor([ours], { dtype: 'float64' }) : (ours as torch.Tensor), [values])
+      }
     })
   }
 
   test('float32, on the reference backend too', () => {
+    // The last case of each optimizer.
+    const cases = [...new Map(fixture.cases.map((c) => [c.optimizer, c])).values()]
+    expect(cases.length).toBeGreaterThan(10)
     for (const backend of ['wasm', 'reference'] as const) {
       const before = torch.setBackend(backend)
       try {
-        const { steps } = fixture.cases.find((c) => c.optimizer === 'Adam' && c.options['amsgrad'] === true)!
-        const w = tensor(fixture.w, { requiresGrad: true })
-        const b = tensor(fixture.b, { requiresGrad: true })
-        const o = new optim.Adam([w, b], { lr: 0.05, amsgrad: true })
-        for (const wanted of steps) {
-          o.zeroGrad()
-          lossOf(w, b).backward()
-          o.step()
-          close(w, wanted.w, 1e-5)
+        for (const { optimizer, options, steps } of cases) {
+          const w = tensor(fixture.w, { requiresGrad: true })
+          const b = tensor(fixture.b, { requiresGrad: true })
+          const o = new (make(optimizer))([w, b], camelCased(options))
+          for (const wanted of steps) {
+            o.zeroGrad()
+            lossOf(w, b).backward()
+            o.step()
+            close(w, wanted.w, 1e-5)
+          }
         }
       } finally {
         torch.setBackend(before)
@@ -133,6 +140,28 @@ describe('state', () => {
     run(o2, second.w, second.b, 6)
     expect(second.w.tolist()).toEqual(first.w.tolist())
     expect(o2.state.get(second.w)!['expAvg'] === o1.state.get(first.w)!['expAvg']).toBe(false)
+  })
+
+  test('numbers of the state go on too', () => {
+    for (const name of ['NAdam', 'ASGD']) {
+      const options = fixture.cases.find((c) => c.optimizer === name && 'lambd' in c.options === (name === 'ASGD'))!.options
+      const first = setup()
+      const o1 = new (make(name))([first.w, first.b], camelCased(options))
+      const run = (o: torch.optim.Optimizer<{ lr: number }>, { w, b }: typeof first, n: number): void => {
+        for (let i = 0; i < n; i++) {
+          o.zeroGrad()
+          lossOf(w, b).backward()
+          o.step()
+        }
+      }
+      run(o1, first, 4)
+      const second = { w: first.w.detach().clone().requiresGrad_(), b: first.b.detach().clone().requiresGrad_() }
+      const o2 = new (make(name))([second.w, second.b], {})
+      o2.loadStateDict(o1.stateDict())
+      run(o1, first, 3)
+      run(o2, second, 3)
+      expect(second.w.tolist()).toEqual(first.w.tolist())
+    }
   })
 
   test('loadStateDict refuses what does not fit, before changing anything', () => {
@@ -270,6 +299,11 @@ describe('refusals', () => {
     expect(() => new optim.Adam([w()], { eps: -1 })).toThrow('Invalid epsilon value: -1')
     expect(() => new optim.RMSprop([w()], { alpha: -1 })).toThrow('Invalid alpha value: -1')
     expect(() => new optim.Adagrad([w()], { lrDecay: -1 })).toThrow('Invalid lr_decay value: -1')
+    expect(() => new optim.Adadelta([w()], { rho: 2 })).toThrow('Invalid rho value: 2')
+    expect(() => new optim.NAdam([w()], { momentumDecay: -1 })).toThrow('Invalid momentum_decay value: -1')
+    expect(() => new optim.Rprop([w()], { etas: [1.5, 2] })).toThrow('Invalid eta values: 1.5, 2')
+    for (const name of ['Adadelta', 'Adamax', 'NAdam', 'RAdam', 'Rprop', 'ASGD'])
+      expect(() => new (make(name))([w()], { lr: -1 })).toThrow('Invalid learning rate: -1')
   })
 
   test('prints as torch does', () => {
