@@ -217,6 +217,43 @@ describe('gradients through in-place operations', () => {
     expect(x.tolist()).toEqual([1, 2, 3])
   })
 
+  test('windows of one storage that have no element in common may be changed by each other', () => {
+    const x = torch.arange(9).reshape([3, 3])
+    x.select(1, 0).mul_(x.select(1, 1))
+    expect(x.select(1, 0).tolist()).toEqual([0, 12, 42])
+    // Every pair of small windows, against the elements one by one: refused exactly when some element is in both.
+    const windows: [number, number, number, number, number][] = []
+    for (const strides of [
+      [3, 1],
+      [1, 3],
+      [4, 2],
+      [2, 1],
+      [5, 3],
+    ] as const)
+      for (const m of [1, 2, 3]) for (const offset of [0, 1, 5]) windows.push([m, 2, strides[0], strides[1], offset])
+    const places = ([m, n, s, t, o]: (typeof windows)[number]): number[] =>
+      Array.from({ length: m * n }, (_, k) => o + Math.floor(k / n) * s + (k % n) * t)
+    let [refused, taken] = [0, 0]
+    for (const a of windows) {
+      const mine = places(a)
+      if (new Set(mine).size < mine.length) continue
+      for (const b of windows) {
+        if (a[0] !== b[0] || (a[2] === b[2] && a[3] === b[3] && a[4] === b[4])) continue
+        const y = torch.zeros([24])
+        const view = ([m, n, s, t, o]: typeof a): torch.Tensor => y.asStrided([m, n], [s, t], o)
+        const change = (): unknown => view(a).copy_(view(b))
+        if (places(b).some((k) => mine.includes(k))) {
+          expect(change, `${a} by ${b}`).toThrow(/refer to a single memory location/)
+          refused++
+        } else {
+          change()
+          taken++
+        }
+      }
+    }
+    expect(Math.min(refused, taken)).toBeGreaterThan(100)
+  })
+
   test('detach_ takes a tensor out of the graph, not a view', () => {
     const x = leaf([1, 2])
     const h = x.mul(2)
