@@ -56,6 +56,20 @@ export interface ProfileWatch {
   range(name: string): Leave
 }
 
+/** What made a view, as those who make it again call it. */
+export interface ViewOperation {
+  readonly name: string
+  call(x: readonly TensorCore[], parameters: unknown): TensorCore | TensorCore[]
+}
+
+/** Notes how views are made; see `forceOriginalViewTracking`. */
+export interface ViewWatch {
+  /** Result `nr` of an operation became a view of `of`. */
+  made(view: TensorCore, of: TensorCore, op: ViewOperation, parameters: unknown, nr: number): void
+  /** The view made again, with its history, from its base as it is now; null if that can't be done. */
+  again(view: TensorCore): TensorCore | null
+}
+
 /** The modes in force. Read on every op, so plain fields. */
 export const modes: {
   grad: boolean
@@ -69,6 +83,7 @@ export const modes: {
   selection: Selection | null
   anomaly: AnomalyWatch | null
   profile: ProfileWatch | null
+  views: ViewWatch | null
 } = {
   /** Record operations? */
   grad: true,
@@ -91,6 +106,8 @@ export const modes: {
   anomaly: null,
   /** Inside `profile`. */
   profile: null,
+  /** Inside `forceOriginalViewTracking(true)`. */
+  views: null,
 }
 
 /** Throws what went wrong with a mode since the last op, once. */

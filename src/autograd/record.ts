@@ -76,9 +76,15 @@ export function refresh(t: TensorCore): void {
   const { base } = view
   if (base.rg) {
     if (view.creation !== 'default' && modes.grad) throw unfollowed(t, null)
-    reattach(t, new WindowNode(base, t.layout))
+    reattach(t, nodeOfView(t, base))
   }
   view.version = vc.value
+}
+
+/** The history of a view as its base is now: its operations, if it knows them, otherwise its window. */
+function nodeOfView(t: TensorCore, base: TensorCore): Node {
+  const again = modes.views === null ? null : modes.views.again(t)
+  return again !== null && again.node !== null && again.outputNr === 0 ? again.node : new WindowNode(base, t.layout)
 }
 
 /** What each mode is called, and what its opposite is. */
@@ -171,9 +177,9 @@ export function rebase(t: TensorCore, node: Node, slot = 0): void {
   const { base } = t.viewMeta
   const slices = new CopySlices(base, t.layout, node, slot)
   reattach(base, slices)
-  const window = new WindowNode(base, t.layout)
-  reattach(t, window)
-  node.resaveOutput(t, window)
+  const again = nodeOfView(t, base)
+  reattach(t, again)
+  node.resaveOutput(t, again)
   t.viewMeta.version = t.vc!.value
 }
 

@@ -109,7 +109,7 @@ export class GeneralOp<P> {
     }
     if (wrapped) return this.atLevel(x, p)
     const y = modes.selection === null ? this.record.forward(x, p, owner) : this.select(x, p)
-    if (this.record.view !== undefined && owner === null) this.markViews(x[0]!, y, this.record.view)
+    if (this.record.view !== undefined && owner === null) this.markViews(x[0]!, y, this.record.view, p)
     if (tracked && modes.grad && this.record.vjp !== undefined) this.track(x, p, y, null)
     return y
   }
@@ -124,10 +124,16 @@ export class GeneralOp<P> {
     return this.call(x, p) as Tensor
   }
 
-  private markViews(of: TensorCore, y: TensorCore | TensorCore[], creation: Creation): void {
+  private markViews(of: TensorCore, y: TensorCore | TensorCore[], creation: Creation, p: P): void {
     const kind: Creation = modes.inference ? 'inference' : modes.grad ? creation : 'noGrad'
     if (Array.isArray(y)) for (const v of y) asView(v, of, kind)
     else if (y !== of) asView(y, of, kind)
+    if (modes.views !== null) {
+      const { views } = modes
+      ;(Array.isArray(y) ? y : [y]).forEach((v, nr) => {
+        if (v !== of) views.made(v, of, this, p, nr)
+      })
+    }
   }
 
   rule(i: number): VjpRule<P> | null {

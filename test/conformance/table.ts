@@ -56,6 +56,16 @@ export const table: Readonly<Record<string, readonly Entry[]>> = {
   adaptiveAvgPool2d: [on([[1, 2, 3, 4]], (x) => F.adaptiveAvgPool2d(x, [2, 3]))],
   // Strides count in the storage, so x must lie in it row by row.
   asStrided_: [on([[2, 3]], (x) => x.contiguous().add(0).asStrided_([2, 2], [1, 2], 1), { writes: true })],
+  foreach: [
+    on(
+      [
+        [2, 3],
+        [2, 3],
+      ],
+      (x, y) => torch.foreach(torch.addcmul, [x, y], y, x, { value: 0.5 }),
+    ),
+  ],
+  foreach_: [on([[2, 3], [3]], (x, y) => [...torch.foreach_(torch.sub, [x.clone(), y.clone()], [y, 2], { alpha: 0.5 })], { writes: true })],
   squeeze_: [
     on(
       [[2, 1]],

@@ -1,4 +1,4 @@
-/** Deprecated names and operations without derivatives do what PyTorch was seen to do (recorded by record_rest.py). */
+/** Deprecated names, operations without derivatives, views made again and lists do what PyTorch was seen to do (recorded by record_rest.py). */
 import { expect, test } from 'vitest'
 import type { FunctionCtx } from '../../src/autograd/index.ts'
 import * as torch from '../../src/index.ts'
@@ -7,7 +7,7 @@ import { compare, error, leaf, nums, plain } from './harness.ts'
 const { autograd } = torch
 type T = torch.Tensor
 
-compare('Functions and derivatives', './rest.json', {
+compare('what is left of the suite', './rest.json', {
   saved_variables_deprecated() {
     class Add extends autograd.Function {
       static forward(ctx: FunctionCtx, a: T, b: T): T {
@@ -50,6 +50,99 @@ compare('Functions and derivatives', './rest.json', {
       seen((x) => torch.bincount(torch.tensor([0, 1, 1], { dtype: 'int32' }), { weights: x })),
       all.map((t) => t.requiresGrad),
       before(),
+    ]
+  },
+
+  view_replay_enabled() {
+    const x = torch.ones([2, 2], { dtype: 'float64', requiresGrad: true })
+    const { forceOriginalViewTracking: track, isViewReplayEnabled: on } = autograd
+    const changed = (): unknown => [x.clone().view([-1]).add_(1).gradFn!.name(), on()]
+    const inside = (enabled: boolean): unknown => {
+      const tracking = track(enabled)
+      const seen = changed()
+      tracking.restore()
+      return seen
+    }
+    const out = [inside(false), inside(true), changed()]
+    const outer = track(false)
+    track(true)
+    out.push(changed())
+    outer.restore()
+    out.push(on())
+    track(true)
+    out.push(changed())
+    track(false)
+    return [...out, changed()]
+  },
+
+  view_replay_of_chains() {
+    const chain = (node: torch.autograd.Node | null): string[] =>
+      node === null ? [] : [node.name(), ...chain(node.nextFunctions[0]?.[0] ?? null)]
+    const x = torch.arange(6, { dtype: 'float64' }).reshape([2, 3]).requiresGrad_()
+    const tracking = autograd.forceOriginalViewTracking(true)
+    const a = x.clone()
+    const b = a.select(0, 1).narrow(0, 1, 2)
+    b.mul_(2)
+    const c = a.t()
+    const d = a.expand([2, 2, 3])
+    a.mul_(3)
+    const e = a.get(0)
+    a.view([-1]).mul_(2)
+    const f = torch.noGrad(() => a.view([-1]))
+    const g = autograd.viewFunc(f, torch.ones([2, 3], { dtype: 'float64', requiresGrad: true }))
+    const out = [a, b, c, d, e, g].map((t) => chain(t.gradFn))
+    b.sum().add(c.get(0).sum().mul(2)).add(d.sum().mul(3)).add(e.sum().mul(4)).backward()
+    tracking.restore()
+    return [...out, nums(x.grad)]
+  },
+
+  inplace_on_view_multi_output_unsafe() {
+    const seen = (cut: (t: T) => T[]): unknown => {
+      const x = torch.arange(1, 10, { dtype: 'float64' }).reshape([3, 3]).requiresGrad_()
+      const whole = x.mul(2)
+      const parts = cut(whole)
+      const [first, second] = parts
+      const node = first!.gradFn!.name()
+      first!.mul_(second!)
+      first!.sum().backward()
+      return [node, parts.map((p) => p.shape), parts.map((p) => p._base !== null), whole._version, first!._version, nums(x.grad)]
+    }
+    return [
+      seen((t) => torch.unsafeSplit(t, 1)),
+      seen((t) => torch.unsafeSplit(t, [1, 1, 1])),
+      seen((t) => torch.unsafeChunk(t, 3)),
+      seen((t) => torch.unsafeSplit(t, 1, 1)),
+      [torch.unsafeSplit(torch.ones([5]), 2).length, error(() => torch.unsafeSplit(torch.ones([3]), -1)).slice(-40)],
+    ]
+  },
+
+  inplace_foreach() {
+    const { foreach, foreach_ } = torch
+    const a = [leaf(1, 2), leaf(3)]
+    const b = autograd.graph.allowMutationOnSavedTensors(() => {
+      const made = foreach(torch.exp, a)
+      foreach_(torch.add, made, 1)
+      made[0]!.sum().add(made[1]!.sum()).backward()
+      return made
+    })
+    const [c, d] = [
+      [leaf(1, 2), leaf(3)],
+      [leaf(2, 3), leaf(4)],
+    ]
+    const e = foreach(torch.addcmul, c, d, d, { value: 0.5 })
+    e[0]!.sum().add(e[1]!.sum()).backward()
+    const p = [plain(1, 2), plain(3)]
+    foreach_(torch.mul, p, 2)
+    foreach_(torch.sub, p, p, { alpha: 0.25 })
+    foreach_(torch.minimum, p, [plain(2), plain(1)])
+    return [
+      a.map((t) => nums(t.grad)),
+      b.map(nums),
+      d.map((t) => nums(t.grad)),
+      p.map(nums),
+      p.map((t) => t._version),
+      error(() => foreach(torch.add, p, [torch.ones([2])])),
+      error(() => foreach(torch.exp, [])),
     ]
   },
 })

@@ -34,8 +34,8 @@ export interface Case {
   readonly names?: readonly string[]
   /** The results; of an in-place call, the clone. */
   readonly out?: readonly Recorded[]
-  /** The results share the first argument's memory. */
-  readonly view?: true
+  /** The results share the first argument's memory, and (unless 'elements' says no) its version. */
+  readonly view?: true | 'elements'
   /** The clone's version counter after an in-place call. */
   readonly version?: number
   /** Options whose tensors the call changed (running statistics), and what they became. */
