@@ -182,13 +182,23 @@ export function zeros(...args: Sized<TensorOptions>): Tensor {
   return filled('zeros', shape, 0, options)
 }
 
-/** Ones; sizes as for `zeros`. @see https://docs.pytorch.org/docs/stable/generated/torch.ones.html */
+/**
+ * Ones; sizes as for `zeros`.
+ * @example
+ * ones(2, 2).tolist() // [[1, 1], [1, 1]]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.ones.html
+ */
 export function ones(...args: Sized<TensorOptions>): Tensor {
   const [shape, options] = sized(args)
   return filled('ones', shape, 1, options)
 }
 
-/** One value everywhere. @see https://docs.pytorch.org/docs/stable/generated/torch.full.html */
+/**
+ * One value everywhere.
+ * @example
+ * full([2], 3).tolist() // [3, 3]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.full.html
+ */
 export function full(shape: Shape | number, value: number | boolean, options?: TensorOptions): Tensor {
   const dt = typeOf('full', options, typeof value === 'boolean' ? dtypes.bool : defaultInfo())
   return filled('full', shape, checkValue(value, dt, 'full'), { ...options, dtype: dt.name })
@@ -196,6 +206,8 @@ export function full(shape: Shape | number, value: number | boolean, options?: T
 
 /**
  * Elements that nobody has written yet: whatever the memory held; sizes as for `zeros`.
+ * @example
+ * empty(2, 3).shape // [2, 3]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.empty.html
  */
 export function empty(...args: Sized<TensorOptions>): Tensor {
@@ -247,6 +259,8 @@ export function arange(first: number, second?: number | TensorOptions, third?: n
 
 /**
  * n numbers in equal steps from start to end, both included.
+ * @example
+ * linspace(0, 1, 5).tolist() // [0, 0.25, 0.5, 0.75, 1]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.linspace.html
  */
 export function linspace(start: number, end: number, n: number, options?: TensorOptions): Tensor {
@@ -257,7 +271,12 @@ export function linspace(start: number, end: number, n: number, options?: Tensor
   )
 }
 
-/** Ones on the diagonal of an n × m matrix (m = n if absent), zeros elsewhere. @see https://docs.pytorch.org/docs/stable/generated/torch.eye.html */
+/**
+ * Ones on the diagonal of an n × m matrix (m = n if absent), zeros elsewhere.
+ * @example
+ * eye(2).tolist() // [[1, 0], [0, 1]]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.eye.html
+ */
 export function eye(n: number, m?: number | TensorOptions, options?: TensorOptions): Tensor {
   const given = typeof m === 'object' ? m : options
   const columns = typeof m === 'number' ? m : n
@@ -275,6 +294,9 @@ export type SharedArray = Float32Array | Float64Array | Int32Array | Uint8Array
  * dtype is the array's; nothing is copied. Operations copy such tensors into the library's own memory each time: prefer
  * `tensor(…)` unless sharing matters.
  * Errors: DTypeError for other element types, ArgumentError for negative strides.
+ * @example
+ * const x = fromNumpy(ones([2]).numpy())
+ * x.tolist() // [1, 1]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.from_numpy.html
  */
 export function fromNumpy(array: SharedArray | NdArray<SharedArray>): Tensor {
@@ -355,24 +377,44 @@ function random(
   return finish(t, options)
 }
 
-/** Uniform numbers in [0, 1); sizes as for `zeros`. @see https://docs.pytorch.org/docs/stable/generated/torch.rand.html */
+/**
+ * Uniform numbers in [0, 1); sizes as for `zeros`.
+ * @example
+ * rand(2, 3).shape // [2, 3]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.rand.html
+ */
 export function rand(...args: Sized<RandomOptions>): Tensor {
   const [shape, options] = sized(args)
   return random('rand', shape, typeOf('rand', options, defaultInfo(), RANDOM), options, 'uniform', 0, 1)
 }
 
-/** Uniform numbers in [low, high). @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.uniform_.html */
+/**
+ * Uniform numbers in [low, high).
+ * @example
+ * uniform(2, 3, [4]).shape // [4]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.uniform_.html
+ */
 export function uniform(low: number, high: number, shape: Shape | number, options?: RandomOptions): Tensor {
   return random('uniform', shape, typeOf('uniform', options, defaultInfo(), RANDOM), options, 'uniform', low, high)
 }
 
-/** Standard normal numbers; sizes as for `zeros`. @see https://docs.pytorch.org/docs/stable/generated/torch.randn.html */
+/**
+ * Standard normal numbers; sizes as for `zeros`.
+ * @example
+ * randn(2, 3).shape // [2, 3]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.randn.html
+ */
 export function randn(...args: Sized<RandomOptions>): Tensor {
   const [shape, options] = sized(args)
   return random('randn', shape, typeOf('randn', options, defaultInfo(), RANDOM), options, 'normal', 0, 1)
 }
 
-/** Normal numbers with this mean and standard deviation. @see https://docs.pytorch.org/docs/stable/generated/torch.normal.html */
+/**
+ * Normal numbers with this mean and standard deviation.
+ * @example
+ * normal(0, 1, [2, 3]).shape // [2, 3]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.normal.html
+ */
 export function normal(mean: number, std: number, shape: Shape | number, options?: RandomOptions): Tensor {
   return random('normal', shape, typeOf('normal', options, defaultInfo(), RANDOM), options, 'normal', mean, std)
 }
@@ -393,6 +435,8 @@ function integers(op: string, low: number, high: number, shape: Shape | number, 
 /**
  * Whole numbers in [low, high), or in [0, high): each as likely. int32 by default.
  * Errors: ArgumentError unless both are whole and low < high.
+ * @example
+ * randint(3, 4, [2]).tolist() // [3, 3]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.randint.html
  */
 export function randint(high: number, shape: Shape, options?: RandomOptions): Tensor
@@ -404,7 +448,12 @@ export function randint(first: number, second: number | Shape, third?: Shape | R
   return integers('randint', short ? 0 : first, short ? first : second, shape, typeOf('randint', options, dtypes.int32, RANDOM), options)
 }
 
-/** The whole numbers below n in random order, int32 by default. @see https://docs.pytorch.org/docs/stable/generated/torch.randperm.html */
+/**
+ * The whole numbers below n in random order, int32 by default.
+ * @example
+ * randperm(3).sum().item() // 3
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.randperm.html
+ */
 export function randperm(n: number, options?: RandomOptions): Tensor {
   const dt = typeOf('randperm', options, dtypes.int32, RANDOM)
   checkSize([n], dt, 'randperm')
@@ -419,29 +468,54 @@ function likeShape(op: string, x: Tensor): Shape {
   return x.layout.shape
 }
 
-/** Unwritten elements, shaped and typed like x. @see https://docs.pytorch.org/docs/stable/generated/torch.empty_like.html */
+/**
+ * Unwritten elements, shaped and typed like x.
+ * @example
+ * emptyLike(ones([2, 3])).shape // [2, 3]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.empty_like.html
+ */
 export function emptyLike(x: Tensor, options?: TensorOptions): Tensor {
   return finish(blank('emptyLike', likeShape('emptyLike', x), typeOf('emptyLike', options, x.dt)), options)
 }
 
-/** One value everywhere, shaped and typed like x. @see https://docs.pytorch.org/docs/stable/generated/torch.full_like.html */
+/**
+ * One value everywhere, shaped and typed like x.
+ * @example
+ * fullLike(zeros([2]), 3).tolist() // [3, 3]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.full_like.html
+ */
 export function fullLike(x: Tensor, value: number | boolean, options?: TensorOptions): Tensor {
   const shape = likeShape('fullLike', x)
   const dt = typeOf('fullLike', options, x.dt)
   return filled('fullLike', shape, checkValue(value, dt, 'fullLike'), { ...options, dtype: dt.name })
 }
 
-/** Uniform numbers in [0, 1), shaped and typed like x. @see https://docs.pytorch.org/docs/stable/generated/torch.rand_like.html */
+/**
+ * Uniform numbers in [0, 1), shaped and typed like x.
+ * @example
+ * randLike(zeros([2, 3])).shape // [2, 3]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.rand_like.html
+ */
 export function randLike(x: Tensor, options?: RandomOptions): Tensor {
   return random('randLike', likeShape('randLike', x), typeOf('randLike', options, x.dt, RANDOM), options, 'uniform', 0, 1)
 }
 
-/** Standard normal numbers, shaped and typed like x. @see https://docs.pytorch.org/docs/stable/generated/torch.randn_like.html */
+/**
+ * Standard normal numbers, shaped and typed like x.
+ * @example
+ * randnLike(zeros([2, 3])).shape // [2, 3]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.randn_like.html
+ */
 export function randnLike(x: Tensor, options?: RandomOptions): Tensor {
   return random('randnLike', likeShape('randnLike', x), typeOf('randnLike', options, x.dt, RANDOM), options, 'normal', 0, 1)
 }
 
-/** Whole numbers in [low, high), shaped and typed like x. @see https://docs.pytorch.org/docs/stable/generated/torch.randint_like.html */
+/**
+ * Whole numbers in [low, high), shaped and typed like x.
+ * @example
+ * randintLike(zeros([2]), 3, 4).tolist() // [3, 3]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.randint_like.html
+ */
 export function randintLike(x: Tensor, low: number, high: number, options?: RandomOptions): Tensor {
   return integers('randintLike', low, high, likeShape('randintLike', x), typeOf('randintLike', options, x.dt, RANDOM), options)
 }

@@ -59,12 +59,22 @@ export const byCode: readonly DTypeInfo[] = [dtypes.bool, dtypes.uint8, dtypes.i
 
 let defaultFloat: DTypeInfo = dtypes.float32
 
-/** The dtype that JS numbers become when nothing else says so. */
+/**
+ * The dtype that JS numbers become when nothing else says so.
+ * @example
+ * getDefaultDtype() // float32
+ */
 export function getDefaultDtype(): DType {
   return defaultFloat.name
 }
 
-/** Makes `dtype` (float32 or float64) the type that JS numbers become. */
+/**
+ * Makes `dtype` (float32 or float64) the type that JS numbers become.
+ * @example
+ * setDefaultDtype('float64')
+ * tensor(1).dtype // float64
+ * setDefaultDtype('float32')
+ */
 export function setDefaultDtype(dtype: DType): void {
   const d = dtypeInfo(dtype)
   if (!d.floating) throw new DTypeError(`only floating-point types are supported as the default type, got ${dtype}`)

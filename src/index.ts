@@ -8,7 +8,21 @@ export { getBackend, setBackend } from './backend/choose.ts'
 export * from './creation.ts'
 export * as data from './data/index.ts'
 export { bool, type DType, float32, float64, getDefaultDtype, int32, setDefaultDtype, uint8 } from './dtype.ts'
-export * from './errors.ts'
+export {
+  ArgumentError,
+  AutogradError,
+  DTypeError,
+  type ErrorDetail,
+  GraphError,
+  IndexError,
+  InPlaceError,
+  LinAlgError,
+  MemoryError,
+  ModeError,
+  ReleasedTensorError,
+  ShapeError,
+  UnsupportedError,
+} from './errors.ts'
 export { Tensor } from './fluent.ts'
 export * as func from './func/index.ts'
 export { type Expression, type Fused, fuse } from './fuse.ts'

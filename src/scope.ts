@@ -39,7 +39,14 @@ function storagesOf(tensors: readonly TensorCore[]): { storages: Storage[]; grap
  * given to `keep()`, parameters and gradients. Touching a released tensor throws ReleasedTensorError.
  * Without `fn`: a guard for `using _ = scope()`.
  * @example
- * const loss = scope(() => { const y = model.forward(x); y.sum().backward(); return y.detach().sum().item() })
+ * const x = tensor(3, { requiresGrad: true })
+ * const loss = scope(() => {
+ *   const y = x.pow(2)
+ *   y.backward()
+ *   return y.item()
+ * })
+ * loss // 9
+ * x.grad!.item() // 6
  */
 export function scope(): ScopeGuard
 export function scope<R>(fn: () => R): R
@@ -67,7 +74,12 @@ export function scope<R>(fn?: () => R): R | ScopeGuard {
   return result
 }
 
-/** Lets a tensor outlive the scope it was made in; returns it. Outside of scopes it does nothing. */
+/**
+ * Lets a tensor outlive the scope it was made in; returns it. Outside of scopes it does nothing.
+ * @example
+ * const [a, b] = scope(() => [keep(ones([2])), 1] as const)
+ * a.tolist() // [1, 1]
+ */
 export function keep(x: Tensor): Tensor {
   const { storages, graph } = storagesOf([x])
   for (const s of storages) currentScope()?.keep(s, graph)

@@ -4,7 +4,12 @@ import { isTensor, type TensorCore } from './tensor.ts'
 /** Any nesting of arrays and plain objects with tensors (and other values, which pass through) at the leaves. */
 export type Tree = unknown
 
-/** The leaves of a tree in order, and how to build the same tree from other leaves. */
+/**
+ * The leaves of a tree in order, and how to build the same tree from other leaves.
+ * @example
+ * const { leaves, rebuild } = func.flatten({ a: 1, b: [2] })
+ * rebuild(leaves.map((v) => Number(v) * 10)) // { a: 10, b: [20] }
+ */
 export function flatten(tree: Tree): { leaves: unknown[]; rebuild: (leaves: readonly unknown[]) => Tree } {
   const leaves: unknown[] = []
   const build = walk(tree, leaves)
@@ -39,7 +44,11 @@ export function isPlainObject(x: unknown): x is Record<string, unknown> {
   return prototype === Object.prototype || prototype === null
 }
 
-/** The same tree with `fn` applied to its tensors. */
+/**
+ * The same tree with `fn` applied to its tensors.
+ * @example
+ * func.mapTensors({ a: tensor([1, 2]), b: 'kept' }, (t) => t.shape) // { a: [2], b: 'kept' }
+ */
 export function mapTensors(tree: Tree, fn: (t: TensorCore) => unknown): Tree {
   const { leaves, rebuild } = flatten(tree)
   return rebuild(leaves.map((x) => (isTensor(x) ? fn(x) : x)))

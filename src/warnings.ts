@@ -14,7 +14,11 @@ const channel: { handler: WarningHandler; said: Set<string> } = { handler: toCon
  * Sends the library's warnings to `handler` instead of the console (null: to the console again). A handler may throw to
  * make errors of warnings. Warnings that come once come once more after this call. Returns what was in force.
  * @example
+ * const log: string[] = []
  * const before = setWarningHandler((message) => log.push(message))
+ * autograd.detectAnomaly(() => {})
+ * setWarningHandler(before)
+ * log.length // 1
  * @see https://docs.python.org/3/library/warnings.html
  */
 export function setWarningHandler(handler: WarningHandler | null): WarningHandler {

@@ -169,7 +169,14 @@ const watch = (on: boolean, { checkNan = true }: AnomalyOptions): AnomalyWatch |
  * where they arise, conflicts and freed graphs name the lines involved. For debugging: it slows everything down.
  * Errors: GraphError for a NaN gradient; those of `fn`.
  * @example
- * detectAnomaly(() => model.loss(x).backward())
+ * const x = tensor(-1, { requiresGrad: true })
+ * let said = ''
+ * try {
+ *   autograd.detectAnomaly(() => x.sqrt().backward())
+ * } catch (e) {
+ *   said = (e as Error).message
+ * }
+ * said.includes('SqrtBackward0') // true
  * @see https://docs.pytorch.org/docs/stable/autograd.html#torch.autograd.detect_anomaly
  */
 export function detectAnomaly<R>(fn: () => R, options: AnomalyOptions = {}): R {
@@ -179,18 +186,30 @@ export function detectAnomaly<R>(fn: () => R, options: AnomalyOptions = {}): R {
 
 /**
  * Switches anomaly detection on or off until changed again; the result puts back what was in force.
+ * @example
+ * const guard = autograd.setDetectAnomaly(true)
+ * isAnomalyEnabled() // true
+ * guard.restore()
  * @see https://docs.pytorch.org/docs/stable/autograd.html#torch.autograd.set_detect_anomaly
  */
 export function setDetectAnomaly(on: boolean, options: AnomalyOptions = {}): ModeGuard {
   return guard(enter(watch(on, options)), 'setDetectAnomaly', false)
 }
 
-/** Is anomaly detection on? */
+/**
+ * Is anomaly detection on?
+ * @example
+ * isAnomalyEnabled() // false
+ */
 export function isAnomalyEnabled(): boolean {
   return modes.anomaly !== null
 }
 
-/** Is it on and does it refuse NaN? (True also when it is off, as that is what switching it on would do.) */
+/**
+ * Is it on and does it refuse NaN? (True also when it is off, as that is what switching it on would do.)
+ * @example
+ * autograd.detectAnomaly(() => isAnomalyCheckNanEnabled(), { checkNan: false }) // false
+ */
 export function isAnomalyCheckNanEnabled(): boolean {
   return modes.anomaly?.checkNan ?? true
 }

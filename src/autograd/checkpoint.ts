@@ -343,8 +343,11 @@ export interface Checkpoint {
  * `fn` must do the same both times. Options go through `checkpoint.with(options)(fn, ...args)`.
  * Errors: CheckpointError, in the backward pass, when the second run saves other tensors than the first.
  * @example
- * const y = checkpoint((x) => block.forward(x), x)
- * const z = checkpoint.with({ preserveRngState: false })((x) => block.forward(x), y)
+ * const x = tensor(2, { requiresGrad: true })
+ * const y = autograd.checkpoint((t: Tensor) => t.pow(3), x)
+ * const z = autograd.checkpoint.with({ preserveRngState: false })((t: Tensor) => t.mul(2), y)
+ * z.backward()
+ * x.grad!.item() // 24
  * @see https://docs.pytorch.org/docs/stable/checkpoint.html#torch.utils.checkpoint.checkpoint
  */
 export const checkpoint: Checkpoint = /* @__PURE__ */ Object.assign(
@@ -363,7 +366,8 @@ export type Stage = ((x: Tensor) => Tensor) | { forward(x: Tensor): Tensor }
 /**
  * Runs stages one after the other in `segments` checkpoints of equal length; the last segment runs without one.
  * @example
- * checkpointSequential(layers, 4, x)
+ * const layers = [new nn.Linear(2, 4), new nn.Tanh(), new nn.Linear(4, 1)]
+ * autograd.checkpointSequential(layers, 2, ones([3, 2])).shape // [3, 1]
  * @see https://docs.pytorch.org/docs/stable/checkpoint.html#torch.utils.checkpoint.checkpoint_sequential
  */
 export function checkpointSequential(stages: Iterable<Stage>, segments: number, input: Tensor, options: CheckpointOptions = {}): Tensor {
@@ -379,7 +383,12 @@ export function checkpointSequential(stages: Iterable<Stage>, segments: number, 
   return through(start, list.length)(x)
 }
 
-/** Checkpoints made inside stop early or don't, whatever their options say. With `fn`: runs it; without: a mode. */
+/**
+ * Checkpoints made inside stop early or don't, whatever their options say. With `fn`: runs it; without: a mode.
+ * @example
+ * const x = tensor(2, { requiresGrad: true })
+ * autograd.setCheckpointEarlyStop(false, () => autograd.checkpoint((t: Tensor) => t.pow(2), x)).item() // 4
+ */
 export function setCheckpointEarlyStop(enabled: boolean): Mode
 export function setCheckpointEarlyStop<R>(enabled: boolean, fn: () => R): R
 export function setCheckpointEarlyStop<R>(enabled: boolean, fn?: () => R): Mode | R {
@@ -393,7 +402,12 @@ export function setCheckpointEarlyStop<R>(enabled: boolean, fn?: () => R): Mode 
   return fn === undefined ? mode : mode(fn)
 }
 
-/** Checkpoints made inside run in debug mode or don't, whatever their options say; null leaves it to them. */
+/**
+ * Checkpoints made inside run in debug mode or don't, whatever their options say; null leaves it to them.
+ * @example
+ * const x = tensor(2, { requiresGrad: true })
+ * autograd.setCheckpointDebugEnabled(true, () => autograd.checkpoint((t: Tensor) => t.pow(2), x)).item() // 4
+ */
 export function setCheckpointDebugEnabled(enabled: boolean | null): Mode
 export function setCheckpointDebugEnabled<R>(enabled: boolean | null, fn: () => R): R
 export function setCheckpointDebugEnabled<R>(enabled: boolean | null, fn?: () => R): Mode | R {
@@ -409,6 +423,11 @@ export function setCheckpointDebugEnabled<R>(enabled: boolean | null, fn?: () =>
 
 /**
  * Backward passes inside recompute each checkpoint once between them, as long as no two need the same saved tensor.
+ * @example
+ * const x = tensor(2, { requiresGrad: true })
+ * const y = autograd.checkpoint((t: Tensor) => t.pow(3), x)
+ * autograd.graphExecGroup(() => y.backward())
+ * x.grad!.item() // 12
  * @see https://docs.pytorch.org/docs/stable/checkpoint.html#torch.utils.checkpoint.GraphExecGroup
  */
 export function graphExecGroup<R>(fn: () => R): R {

@@ -128,7 +128,20 @@ export class FunctionContext<S extends Kept = readonly Tensor[]> {
 /**
  * The `ctx` of a Function with fields of its own, and (if the tuple is given) the types of what it saves.
  * @example
- * static forward(ctx: FunctionCtx<{ k: number }, [Tensor]>, x: Tensor, k: number): Tensor { ctx.k = k; ctx.saveForBackward(x); … }
+ * class Power extends autograd.Function {
+ *   static forward(ctx: autograd.FunctionCtx<{ k: number }, [Tensor]>, x: Tensor, k: number): Tensor {
+ *     ctx.k = k
+ *     ctx.saveForBackward(x)
+ *     return x.pow(k)
+ *   }
+ *   static backward(ctx: autograd.FunctionCtx<{ k: number }, [Tensor]>, g: Tensor): [Tensor, null] {
+ *     const [x] = ctx.savedTensors
+ *     return [g.mul(x.pow(ctx.k - 1)).mul(ctx.k), null]
+ *   }
+ * }
+ * const x = tensor(2, { requiresGrad: true })
+ * Power.apply(x, 3).backward()
+ * x.grad!.item() // 12
  */
 export type FunctionCtx<Fields extends object = object, S extends Kept = readonly Tensor[]> = FunctionContext<S> & Fields
 

@@ -359,7 +359,15 @@ class ErrorNode extends Node {
  * Marks a `backward` that can be run but not differentiated: recording is off inside, and a second derivative is refused. As it
  * stands, a standard method decorator.
  * @example
- * class F extends autograd.Function { static backward = autograd.onceDifferentiable((ctx, g: Tensor) => …) }
+ * class Double extends autograd.Function {
+ *   static forward(_: autograd.FunctionCtx, x: Tensor): Tensor {
+ *     return x.mul(2)
+ *   }
+ *   static backward = autograd.onceDifferentiable((_: autograd.FunctionCtx, g: Tensor) => g.mul(2))
+ * }
+ * const x = tensor(1, { requiresGrad: true })
+ * Double.apply(x).backward()
+ * x.grad!.item() // 2
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.function.once_differentiable.html
  */
 export function onceDifferentiable<F extends (...args: never[]) => unknown>(backward: F, _context?: ClassMethodDecoratorContext): F {

@@ -189,7 +189,9 @@ const lastly = <R>(createGraph: boolean, fn: () => R): R => withGrad(createGraph
  * `v` (shaped like the outputs) may be left out for a single output of one element.
  * Errors: ArgumentError for what isn't a tensor, ShapeError for a `v` that doesn't fit, GraphError in strict mode.
  * @example
- * const [y, gx] = autograd.functional.vjp((x) => x.exp().sum(1), x, ones([4]))
+ * const [y, gx] = autograd.functional.vjp((x: Tensor) => x.pow(2), tensor([1, 2]), ones([2]))
+ * y.tolist() // [1, 4]
+ * gx.tolist() // [2, 4]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.functional.vjp.html
  */
 export function vjp<I extends Tensors, O extends Tensors>(
@@ -213,6 +215,9 @@ export function vjp<I extends Tensors, O extends Tensors>(
  * The outputs of `func` and the product of its Jacobian with `v` (shaped like the inputs; may be left out for a single input of
  * one element), by two backward passes. `func.jvp` does it in one forward pass.
  * Errors: those of `vjp`.
+ * @example
+ * const [, product] = autograd.functional.jvp((x: Tensor) => x.pow(2), tensor([1, 2]), tensor([1, 1]))
+ * product.tolist() // [2, 4]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.functional.jvp.html
  */
 export function jvp<I extends Tensors, O extends Tensors>(
@@ -261,7 +266,7 @@ function unitVectors(tensors: readonly Tensor[]): Tensor[] {
  * The Jacobian of `func`: the shape of the output followed by the shape of the input, for each output and input.
  * Errors: those of `vjp`; UnsupportedError for options that exclude each other.
  * @example
- * autograd.functional.jacobian((x) => x.exp().sum(1), x) // [2, 2, 2] for x of [2, 2]
+ * autograd.functional.jacobian((x: Tensor) => x.exp().sum(1), zeros([2, 2])).shape // [2, 2, 2]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.functional.jacobian.html
  */
 export function jacobian<I extends Tensors, O extends Tensors>(
@@ -403,6 +408,8 @@ function scalar(value: unknown, op: string, strict: boolean): Tensor {
  * The Hessian of a function with one output element: for inputs i and j the shape of i followed by the shape of j, in lists of
  * lists if the inputs are a list.
  * Errors: those of `jacobian`; ShapeError for more than one output element.
+ * @example
+ * autograd.functional.hessian((x: Tensor) => x.pow(3).sum(), tensor([1, 2])).tolist() // [[6, 0], [0, 12]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.functional.hessian.html
  */
 export function hessian<I extends Tensors>(
@@ -458,6 +465,9 @@ function gradientOf(
 /**
  * The output of `func` (of one element) and the product of `v` (shaped like the inputs) with its Hessian.
  * Errors: those of `vjp`; ShapeError for more than one output element.
+ * @example
+ * const [, product] = autograd.functional.vhp((x: Tensor) => x.pow(3).sum(), tensor([1, 2]), tensor([1, 1]))
+ * product.tolist() // [6, 12]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.functional.vhp.html
  */
 export function vhp<I extends Tensors>(
@@ -477,6 +487,9 @@ export function vhp<I extends Tensors>(
  * The output of `func` (of one element) and the product of its Hessian with `v` (shaped like the inputs). For functions with a
  * symmetric Hessian `vhp` gives the same with one pass less.
  * Errors: those of `vhp`.
+ * @example
+ * const [, product] = autograd.functional.hvp((x: Tensor) => x.pow(3).sum(), tensor([1, 2]), tensor([1, 1]))
+ * product.tolist() // [6, 12]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.functional.hvp.html
  */
 export function hvp<I extends Tensors>(

@@ -42,7 +42,10 @@ export type Places = Tensor | GradientEdge | readonly (Tensor | GradientEdge)[]
  * The gradients of `outputs` (summed) with respect to each input; `.grad` is not touched.
  * Errors: GraphError for unused inputs (unless allowed), inputs or outputs outside the graph, a freed graph.
  * @example
- * const [g] = grad(x.pow(3), x, { createGraph: true })
+ * const x = tensor(2, { requiresGrad: true })
+ * const [g] = autograd.grad(x.pow(3), x, { createGraph: true })
+ * g!.item() // 12
+ * autograd.grad(g!, x)[0]!.item() // 12
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad.html
  */
 export function grad(
@@ -125,6 +128,10 @@ export function unbatch(t: TensorCore, depth: number, size: number): Tensor {
 
 /**
  * Adds the gradients of `tensors` (summed) to the `.grad` of the leaves they depend on.
+ * @example
+ * const x = tensor([1, 2], { requiresGrad: true })
+ * autograd.backward(x.pow(2), tensor([1, 10]))
+ * x.grad!.tolist() // [2, 40]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.backward.html
  */
 export function backward(tensors: Places, gradTensors?: Tensor | readonly (Tensor | null)[] | null, options: BackwardOptions = {}): void {

@@ -15,6 +15,11 @@ export { allowMutationOnSavedTensors, disableSavedTensorsHooks, type MutationCon
 /**
  * Where the gradient of `t` arrives: its node and output number, which outlive the tensor and later in-place operations.
  * Errors: GraphError when t takes no part in differentiation.
+ * @example
+ * const x = tensor(2, { requiresGrad: true })
+ * const edge = autograd.graph.getGradientEdge(x)
+ * edge.node.name() // torch::autograd::AccumulateGrad
+ * autograd.grad(x.pow(3), edge)[0]!.item() // 12
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.graph.get_gradient_edge.html
  */
 export function getGradientEdge(t: Tensor): GradientEdge {
@@ -41,7 +46,11 @@ interface Seen {
  * Runs a function once per backward pass over several tensors: with `mode: 'all'`, `fn(grads)` after every tensor that takes
  * part has its gradient (null for the others); with `'any'`, `fn(grad)` at the first one.
  * @example
- * registerMultiGradHook([a, b], (grads) => console.log(grads))
+ * const [a, b] = [tensor(1, { requiresGrad: true }), tensor(2, { requiresGrad: true })]
+ * let seen: unknown[] = []
+ * autograd.graph.registerMultiGradHook([a, b], (grads) => void (seen = grads.map((g) => g?.item())))
+ * a.mul(b).backward()
+ * seen // [2, 1]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.graph.register_multi_grad_hook.html
  */
 export function registerMultiGradHook(
@@ -95,27 +104,66 @@ function inPass(what: string): Task {
   return task
 }
 
-/** Will the running pass execute this node? Errors: GraphError outside a pass, and for leaves that `autograd.grad` returns. */
+/**
+ * Will the running pass execute this node? Errors: GraphError outside a pass, and for leaves that `autograd.grad` returns.
+ * @example
+ * const x = tensor(2, { requiresGrad: true })
+ * const y = x.pow(2)
+ * const z = y.mul(3)
+ * let later = false
+ * z.registerHook(() => void (later = autograd.graph.willEngineExecuteNode(y.gradFn!)))
+ * z.backward()
+ * later // true
+ */
 export function willEngineExecuteNode(node: Node): boolean {
   return executes(inPass('willEngineExecuteNode'), node)
 }
 
-/** The number of the running pass, counted up over the program; -1 outside. */
+/**
+ * The number of the running pass, counted up over the program; -1 outside.
+ * @example
+ * autograd.graph.currentGraphTaskId() // -1
+ */
 export function currentGraphTaskId(): number {
   return runningTask()?.id ?? -1
 }
 
-/** The nodes of the running pass in the order in which it runs them. */
+/**
+ * The nodes of the running pass in the order in which it runs them.
+ * @example
+ * const x = tensor(2, { requiresGrad: true })
+ * const y = x.pow(2)
+ * let order: string[] = []
+ * y.registerHook(() => void (order = autograd.graph.currentGraphTaskExecutionOrder().map((n) => n.name())))
+ * y.backward()
+ * order // ['PowBackward0', 'torch::autograd::AccumulateGrad']
+ */
 export function currentGraphTaskExecutionOrder(): Node[] {
   return inPass('currentGraphTaskExecutionOrder').order()
 }
 
-/** Does the running pass keep what nodes saved? */
+/**
+ * Does the running pass keep what nodes saved?
+ * @example
+ * const x = tensor(2, { requiresGrad: true })
+ * let kept = false
+ * x.registerHook(() => void (kept = autograd.graph.currentGraphTaskKeepGraph()))
+ * x.pow(2).backward({ retainGraph: true })
+ * kept // true
+ */
 export function currentGraphTaskKeepGraph(): boolean {
   return inPass('currentGraphTaskKeepGraph').keepGraph
 }
 
-/** The node that is running, or null outside a pass. */
+/**
+ * The node that is running, or null outside a pass.
+ * @example
+ * const x = tensor(2, { requiresGrad: true })
+ * let name = ''
+ * x.registerHook(() => void (name = autograd.graph.currentNode()!.name()))
+ * x.pow(2).backward()
+ * name // torch::autograd::AccumulateGrad
+ */
 export function currentNode(): Node | null {
   return runningTask()?.node ?? null
 }
@@ -123,6 +171,12 @@ export function currentNode(): Node | null {
 /**
  * Runs `fn` when the pass that is running now has finished; callbacks may add callbacks. A nested pass runs its own.
  * Errors: GraphError outside a pass.
+ * @example
+ * const x = tensor(2, { requiresGrad: true })
+ * const done: string[] = []
+ * x.registerHook(() => autograd.graph.queueCallback(() => done.push('finished')))
+ * x.pow(2).backward()
+ * done // ['finished']
  */
 export function queueCallback(fn: () => void): void {
   const task = runningTask()
@@ -132,7 +186,12 @@ export function queueCallback(fn: () => void): void {
 
 /**
  * Counts an in-place change of each tensor that happened behind the library's back (through `numpy()` memory, say), so that
- * graphs that saved it refuse to go on. @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.graph.increment_version.html
+ * graphs that saved it refuse to go on.
+ * @example
+ * const x = tensor([1, 2])
+ * autograd.graph.incrementVersion(x)
+ * x._version // 1
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.graph.increment_version.html
  */
 export function incrementVersion(tensors: Tensor | readonly Tensor[]): void {
   const list = isTensor(tensors) ? [tensors as Tensor] : (tensors as readonly Tensor[])
@@ -140,7 +199,13 @@ export function incrementVersion(tensors: Tensor | readonly Tensor[]): void {
   for (const t of list) bump(t, 'incrementVersion')
 }
 
-/** Runs `fn`, then puts the version counters of the tensors back: for changes that graphs need not know of. */
+/**
+ * Runs `fn`, then puts the version counters of the tensors back: for changes that graphs need not know of.
+ * @example
+ * const x = tensor([1, 2])
+ * autograd.graph.unsafePreserveVersionCounter(x, () => x.mul_(2))
+ * x._version // 0
+ */
 export function unsafePreserveVersionCounter<R>(tensors: Tensor | readonly Tensor[], fn: () => R): R {
   const list = isTensor(tensors) ? [tensors as Tensor] : (tensors as readonly Tensor[])
   const before = list.map((t) => versionOf(t).value)

@@ -38,7 +38,8 @@ export interface SavedList {
 /**
  * What the graph of `outputs` keeps for the backward pass: an answer to "what fills the memory?". Unpacks nothing.
  * @example
- * listSavedTensors(loss).byNode // [['TanhBackward0', 32768], …]
+ * const x = ones([1024], { requiresGrad: true })
+ * autograd.graph.listSavedTensors(x.tanh().sum()).byNode // [['TanhBackward0', 4096]]
  */
 export function listSavedTensors(outputs: Tensor | readonly Tensor[]): SavedList {
   const list = isTensor(outputs) ? [outputs] : (outputs as readonly Tensor[])

@@ -119,12 +119,20 @@ export function raiseTrouble(): void {
   }
 }
 
-/** Is recording on? (Inside inference mode `enableGrad` counts, though nothing is recorded there.) */
+/**
+ * Is recording on? (Inside inference mode `enableGrad` counts, though nothing is recorded there.)
+ * @example
+ * noGrad(() => isGradEnabled()) // false
+ */
 export function isGradEnabled(): boolean {
   return modes.grad || modes.suppressed
 }
 
-/** Is inference mode on? */
+/**
+ * Is inference mode on?
+ * @example
+ * inferenceMode(() => isInferenceModeEnabled()) // true
+ */
 export function isInferenceModeEnabled(): boolean {
   return modes.inference
 }
@@ -259,13 +267,17 @@ export function switchInference(on: boolean): void {
 /**
  * Switches recording off: results have `requiresGrad` false and no graph, whatever their inputs.
  * @example
- * const y = noGrad(() => x.pow(2).add(20))
+ * const x = tensor(2, { requiresGrad: true })
+ * noGrad(() => x.pow(2).add(20)).requiresGrad // false
  * @see https://docs.pytorch.org/docs/stable/generated/torch.no_grad.html
  */
 export const noGrad: Mode = /* @__PURE__ */ modeOf('noGrad', () => set(false, modes.inference))
 
 /**
  * Switches recording on inside `noGrad`; inside `inferenceMode` nothing is recorded all the same.
+ * @example
+ * const x = tensor(2, { requiresGrad: true })
+ * noGrad(() => enableGrad(() => x.mul(2))).requiresGrad // true
  * @see https://docs.pytorch.org/docs/stable/generated/torch.enable_grad.html
  */
 export const enableGrad: Mode = /* @__PURE__ */ modeOf('enableGrad', () => set(true, modes.inference))
@@ -283,7 +295,8 @@ const inference = (enabled: boolean): Mode => modeOf('inferenceMode', () => set(
  * Like `noGrad`, for code that will never be differentiated: tensors made inside don't count versions, and for good may
  * neither be saved for a backward pass nor be changed in place outside. `inferenceMode(false, fn)` runs `fn` in normal mode.
  * @example
- * const y = inferenceMode(() => model.forward(x))
+ * const model = new nn.Linear(2, 1)
+ * inferenceMode(() => model.forward(ones([3, 2]))).requiresGrad // false
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad_mode.inference_mode.html
  */
 export const inferenceMode: InferenceMode = /* @__PURE__ */ Object.assign(
@@ -298,8 +311,10 @@ export const inferenceMode: InferenceMode = /* @__PURE__ */ Object.assign(
 /**
  * Switches recording on or off at once, until changed again; the result restores what was in force.
  * @example
- * setGradEnabled(false)
- * const y = x.pow(2) // no graph
+ * const x = tensor(2, { requiresGrad: true })
+ * const guard = setGradEnabled(false)
+ * x.pow(2).requiresGrad // false
+ * guard.restore()
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad_mode.set_grad_enabled.html
  */
 export function setGradEnabled(enabled: boolean): ModeGuard {

@@ -80,9 +80,13 @@ export class HookList<F> {
   }
 }
 
+/** Sees the gradient of a tensor; what it returns takes its place. */
 export type GradHook = (grad: Tensor) => Tensor | null | undefined | void
+/** Gradients by position; null where there is none. */
 export type GradList = (Tensor | null)[]
+/** Runs before a node, on the gradients of its outputs; what it returns takes their place. */
 export type PreHook = (gradOutputs: GradList) => GradList | null | undefined | void
+/** Runs after a node, on the gradients of its inputs; what it returns takes their place. */
 export type PostHook = (gradInputs: GradList, gradOutputs: GradList) => GradList | null | undefined | void
 
 /** Hooks of one node; most nodes have none. */

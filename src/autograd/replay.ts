@@ -65,8 +65,9 @@ let replay: Replay | null = null
  * changed in place, the view's new `gradFn` is that of its operations (`SelectBackward0`), not the general `AsStridedBackward0`.
  * Gradients are the same. The result puts back what was in force.
  * @example
+ * const x = ones([2, 2], { requiresGrad: true })
  * const tracking = autograd.forceOriginalViewTracking(true)
- * x.clone().view([-1]).add_(1).gradFn.name() // ViewBackward0
+ * x.clone().view([-1]).add_(1).gradFn!.name() // ViewBackward0
  * tracking.restore()
  */
 export function forceOriginalViewTracking(enabled: boolean): ModeGuard {
@@ -76,7 +77,11 @@ export function forceOriginalViewTracking(enabled: boolean): ModeGuard {
   return guard(() => (modes.views = before), 'forceOriginalViewTracking', false)
 }
 
-/** Do views remember the operations that made them? See `forceOriginalViewTracking`. */
+/**
+ * Do views remember the operations that made them? See `forceOriginalViewTracking`.
+ * @example
+ * autograd.isViewReplayEnabled() // false
+ */
 export function isViewReplayEnabled(): boolean {
   return modes.views !== null
 }
@@ -87,8 +92,8 @@ export function isViewReplayEnabled(): boolean {
  * to those operations. Recorded, like the operations themselves.
  * Errors: ArgumentError for a tensor that is no view, or `parameters` for one that knows no operations; ShapeError for another layout.
  * @example
- * const row = x.select(0, 1)
- * autograd.viewFunc(row, y) // y.select(0, 1)
+ * const row = tensor([[1, 2], [3, 4]]).select(0, 1)
+ * autograd.viewFunc(row, tensor([[5, 6], [7, 8]])).tolist() // [7, 8]
  */
 export function viewFunc(view: Tensor, newBase: Tensor, options: { readonly parameters?: ViewParameters } = {}): Tensor {
   const op = 'viewFunc'

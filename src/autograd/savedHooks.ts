@@ -30,7 +30,14 @@ export function enterHooks(hooks: Omit<SavedHooks, 'outer'>): () => void {
  * ArgumentError if `unpack` gives no tensor. What hooks throw goes through as it is.
  * @example
  * // Keep what is saved in half the bytes.
- * const y = savedTensorsHooks((t) => t.to('float32'), (p) => p.to('float64'), () => model.forward(x))
+ * const x = tensor([1, 2], { requiresGrad: true, dtype: 'float64' })
+ * const y = autograd.graph.savedTensorsHooks(
+ *   (t) => t.to('float32'),
+ *   (p) => p.to('float64'),
+ *   () => x.pow(2).sum(),
+ * )
+ * y.backward()
+ * x.grad!.tolist() // [2, 4]
  * @see https://docs.pytorch.org/docs/stable/autograd.html#torch.autograd.graph.saved_tensors_hooks
  */
 export function savedTensorsHooks<P>(pack: (t: Tensor) => P, unpack: (packed: P) => Tensor): Mode
@@ -48,6 +55,9 @@ const same = (t: Tensor): Tensor => t
 /**
  * Hooks that move what is saved to the CPU. Everything is there already, so they keep tensors as they are; programs carry
  * over, and hooks around them still see what is saved.
+ * @example
+ * const x = tensor(2, { requiresGrad: true })
+ * autograd.graph.saveOnCpu(() => x.pow(2)).item() // 4
  * @see https://docs.pytorch.org/docs/stable/autograd.html#torch.autograd.graph.save_on_cpu
  */
 export function saveOnCpu(): Mode
@@ -59,6 +69,9 @@ export function saveOnCpu<R>(fn?: () => R): Mode | R {
 /**
  * Refuses saved-tensor hooks while in force: for code that can't work with them. With `fn`: runs it; without: a mode.
  * Errors: ModeError with this message where hooks are put in force, and at once if some are.
+ * @example
+ * const x = tensor(2, { requiresGrad: true })
+ * autograd.graph.disableSavedTensorsHooks('not here', () => x.pow(2)).item() // 4
  * @see https://docs.pytorch.org/docs/stable/autograd.html#torch.autograd.graph.disable_saved_tensors_hooks
  */
 export function disableSavedTensorsHooks(message: string): Mode
@@ -166,13 +179,17 @@ export class MutationContext implements MutationWatch {
  * the copies.
  * Errors: ModeError when nested; GraphError for a backward outside.
  * @example
- * allowMutationOnSavedTensors((context) => {
+ * const x = tensor(3, { requiresGrad: true })
+ * const cloned = autograd.graph.allowMutationOnSavedTensors((context) => {
  *   const y = x.mul(1)
- *   const loss = y.pow(2).sum()
+ *   const loss = y.pow(2)
  *   y.sin_()
- *   loss.backward() // 2·x, as if y had not changed
- *   return context.cloned // 1
+ *   const { cloned } = context
+ *   loss.backward()
+ *   return cloned
  * })
+ * x.grad!.item() // 6
+ * cloned // 1
  * @see https://docs.pytorch.org/docs/stable/autograd.html#torch.autograd.graph.allow_mutation_on_saved_tensors
  */
 export function allowMutationOnSavedTensors<R>(fn: (context: MutationContext) => R): R {

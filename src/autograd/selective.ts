@@ -58,7 +58,11 @@ const through = <R extends TensorCore | TensorCore[]>(outer: Selection | null, o
  * Errors: ArgumentError for anything else; in the backward pass GraphError for a second one or for operations that were not
  * in the forward pass, InPlaceError for a result that was changed meanwhile (unless `allowCacheEntryMutation`).
  * @example
- * checkpoint.with({ contextFn: () => createSelectiveCheckpointContexts(['mm', 'linear']) })(block, x)
+ * const x = ones([2, 2], { requiresGrad: true })
+ * const block = (t: Tensor) => t.mm(t).tanh().sum()
+ * const keep = { contextFn: () => autograd.createSelectiveCheckpointContexts(['mm']) }
+ * autograd.checkpoint.with(keep)(block, x).backward()
+ * x.grad!.shape // [2, 2]
  * @see https://docs.pytorch.org/docs/stable/checkpoint.html#torch.utils.checkpoint.create_selective_checkpoint_contexts
  */
 export function createSelectiveCheckpointContexts(

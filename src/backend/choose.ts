@@ -17,6 +17,10 @@ export function provideBackend(name: BackendName, make: () => Backend): void {
 /**
  * Makes a backend run everything from here on; tensors stay where they are. Returns the name of what was in force.
  * Errors: UnsupportedError where WebAssembly SIMD can't be compiled, and for 'blas' before `useBlas` was called.
+ * @example
+ * const before = setBackend('reference')
+ * getBackend() // reference
+ * setBackend(before)
  */
 export function setBackend(name: BackendName): BackendName {
   const before = getBackend()
@@ -32,7 +36,11 @@ export function setBackend(name: BackendName): BackendName {
   return before
 }
 
-/** The name of the backend in force. */
+/**
+ * The name of the backend in force.
+ * @example
+ * getBackend() // wasm
+ */
 export function getBackend(): BackendName {
   // Programs may ask before they have loaded what makes tensors.
   setDefaultBackend(createDefaultBackend)

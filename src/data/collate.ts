@@ -20,7 +20,9 @@ export type Collated<T> = T extends Tensor | number | boolean
  * keep their form around collated parts.
  * Errors: ArgumentError for examples of different form or of unknown type.
  * @example
- * defaultCollate([[x0, 0], [x1, 1]]) // [stack([x0, x1]), tensor([0, 1])]
+ * const [images, labels] = data.defaultCollate([[tensor([1, 2]), 0], [tensor([3, 4]), 1]] as [Tensor, number][])
+ * images.tolist() // [[1, 2], [3, 4]]
+ * labels.tolist() // [0, 1]
  * @see https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.default_collate
  */
 export function defaultCollate<T>(examples: readonly T[]): Collated<T> {

@@ -16,7 +16,9 @@ export interface Dataset<T> {
  * Tensors that agree in their first dim: example i is the i-th row of each.
  * Errors: ArgumentError for tensors without dims or of different length.
  * @example
- * new data.TensorDataset(images, labels).get(0) // [image, label]
+ * const dataset = new data.TensorDataset(tensor([[1, 2], [3, 4]]), tensor([0, 1]))
+ * dataset.length // 2
+ * dataset.get(1).map((t) => t.tolist()) // [[3, 4], 1]
  * @see https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.TensorDataset
  */
 export class TensorDataset<T extends readonly Tensor[] = Tensor[]> implements Dataset<T> {
@@ -72,7 +74,10 @@ export class Subset<T> implements Dataset<T> {
  * A dataset cut at random into parts of these lengths; lengths may be shares that add up to 1.
  * Errors: ArgumentError when lengths don't add up.
  * @example
+ * const dataset = new data.TensorDataset(zeros([10, 2]))
  * const [train, test] = data.randomSplit(dataset, [0.8, 0.2])
+ * train!.length // 8
+ * test!.length // 2
  * @see https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.random_split
  */
 export function randomSplit<T>(

@@ -32,7 +32,11 @@ export type Source<T> = Dataset<T> | Iterable<T>
  * A dataset that is only iterable (an array too) is taken in its own order; it can't be shuffled unless it is an array.
  * Errors: ArgumentError for options that are impossible or exclude each other.
  * @example
- * const loader = new data.DataLoader(new data.TensorDataset(images, labels), { batchSize: 64, shuffle: true })
+ * const dataset = new data.TensorDataset(zeros([5, 2]), arange(5))
+ * const loader = new data.DataLoader(dataset, { batchSize: 2 })
+ * const sizes: number[] = []
+ * for (const [images] of loader) sizes.push(images.size(0))
+ * sizes // [2, 2, 1]
  * @see https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.DataLoader
  */
 export class DataLoader<T, B = Collated<T>> implements Iterable<B> {

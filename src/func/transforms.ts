@@ -89,7 +89,14 @@ export function grad<A extends unknown[], N extends Argnums = 0>(f: Fn<A, Tensor
   return (...args) => both(...args)[0]
 }
 
-/** Like `grad`, returning `[gradient, value]`. @see https://docs.pytorch.org/docs/stable/generated/torch.func.grad_and_value.html */
+/**
+ * Like `grad`, returning `[gradient, value]`.
+ * @example
+ * const [slope, value] = func.gradAndValue((x: Tensor) => x.pow(2).sum())(tensor(3))
+ * slope.item() // 6
+ * value.item() // 9
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.func.grad_and_value.html
+ */
 export function gradAndValue<A extends unknown[], N extends Argnums = 0>(
   f: Fn<A, Tensor>,
   argnums?: N,
@@ -114,6 +121,10 @@ export function gradAndValue<A extends unknown[], N extends Argnums = 0>(
 
 /**
  * The value of `f` and the function from gradients of the outputs to gradients of the inputs (reusable).
+ * @example
+ * const [y, pull] = func.vjp((x: Tensor) => x.pow(2), tensor([1, 2]))
+ * y.tolist() // [1, 4]
+ * pull(tensor([1, 10]))[0]!.tolist() // [2, 40]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.func.vjp.html
  */
 export function vjp<A extends unknown[], R>(f: Fn<A, R>, ...primals: A): [R, (cotangents: R) => unknown[]] {
@@ -154,7 +165,9 @@ export function vjp<A extends unknown[], R>(f: Fn<A, R>, ...primals: A): [R, (co
 /**
  * The value of `f` and its directional derivative: `jvp(f, primals, tangents)` with tangents shaped like the primals.
  * @example
- * const [y, dy] = func.jvp((x: Tensor) => x.pow(2), [tensor(3)], [tensor(1)]) // 9, 6
+ * const [y, dy] = func.jvp((x: Tensor) => x.pow(2), [tensor(3)], [tensor(1)])
+ * y.item() // 9
+ * dy.item() // 6
  * @see https://docs.pytorch.org/docs/stable/generated/torch.func.jvp.html
  */
 export function jvp<A extends unknown[], R>(f: Fn<A, R>, primals: A, tangents: unknown[]): [R, R] {
@@ -192,6 +205,7 @@ export type InDims = number | readonly (number | null)[]
  * `f` for one example, turned into a function for a batch of them.
  * @example
  * const dots = func.vmap((a: Tensor, b: Tensor) => a.mul(b).sum())
+ * dots(tensor([[1, 2], [3, 4]]), tensor([[1, 1], [1, 1]])).tolist() // [3, 7]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.func.vmap.html
  */
 export function vmap<A extends unknown[], R>(f: Fn<A, R>, inDims: InDims = 0, outDims: number | readonly number[] = 0): (...args: A) => R {
@@ -233,7 +247,12 @@ export function vmap<A extends unknown[], R>(f: Fn<A, R>, inDims: InDims = 0, ou
   }
 }
 
-/** The Jacobian by reverse mode: shape of the output followed by shape of argument `argnum`. @see https://docs.pytorch.org/docs/stable/generated/torch.func.jacrev.html */
+/**
+ * The Jacobian by reverse mode: shape of the output followed by shape of argument `argnum`.
+ * @example
+ * func.jacrev((x: Tensor) => x.pow(2))(tensor([1, 2])).tolist() // [[2, 0], [0, 4]]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.func.jacrev.html
+ */
 export function jacrev<A extends unknown[]>(f: Fn<A, Tensor>, argnum = 0): (...args: A) => Tensor {
   return (...args) => {
     const x = args[argnum] as Tensor
@@ -245,7 +264,12 @@ export function jacrev<A extends unknown[]>(f: Fn<A, Tensor>, argnum = 0): (...a
   }
 }
 
-/** The Jacobian by forward mode: shape of the output followed by shape of argument `argnum`. @see https://docs.pytorch.org/docs/stable/generated/torch.func.jacfwd.html */
+/**
+ * The Jacobian by forward mode: shape of the output followed by shape of argument `argnum`.
+ * @example
+ * func.jacfwd((x: Tensor) => x.pow(2))(tensor([1, 2])).tolist() // [[2, 0], [0, 4]]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.func.jacfwd.html
+ */
 export function jacfwd<A extends unknown[]>(f: Fn<A, Tensor>, argnum = 0): (...args: A) => Tensor {
   return (...args) => {
     const x = args[argnum] as Tensor
@@ -256,7 +280,12 @@ export function jacfwd<A extends unknown[]>(f: Fn<A, Tensor>, argnum = 0): (...a
   }
 }
 
-/** The Hessian of a scalar function: forward over reverse. @see https://docs.pytorch.org/docs/stable/generated/torch.func.hessian.html */
+/**
+ * The Hessian of a scalar function: forward over reverse.
+ * @example
+ * func.hessian((x: Tensor) => x.pow(3).sum())(tensor([1, 2])).tolist() // [[6, 0], [0, 12]]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.func.hessian.html
+ */
 export function hessian<A extends unknown[]>(f: Fn<A, Tensor>, argnum = 0): (...args: A) => Tensor {
   return jacfwd(grad(f, argnum) as unknown as Fn<A, Tensor>, argnum)
 }

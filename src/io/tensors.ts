@@ -8,7 +8,8 @@ import { decodeSafetensors, encodeSafetensors } from './safetensors.ts'
  * The bytes of a safetensors file with these tensors: what PyTorch, numpy and others read. Writing them is the caller's.
  * Errors: SafetensorsError for names or metadata the format doesn't allow.
  * @example
- * await writeFile('model.safetensors', io.saveSafetensors(model.stateDict({ snakeCase: true })))
+ * const bytes = io.saveSafetensors({ weight: tensor([[1, 2]]) })
+ * io.loadSafetensors(bytes)['weight']!.tolist() // [[1, 2]]
  * @see https://huggingface.co/docs/safetensors
  */
 export function saveSafetensors(tensors: Readonly<Record<string, Tensor>>, metadata?: Record<string, string>): Uint8Array {
@@ -22,7 +23,10 @@ export function saveSafetensors(tensors: Readonly<Record<string, Tensor>>, metad
 /**
  * The tensors of a safetensors file by name. Errors: SafetensorsError for a damaged one, or for dtypes there is no tensor of.
  * @example
- * model.loadStateDict(io.loadSafetensors(await readFile('model.safetensors')))
+ * const model = new nn.Linear(2, 1)
+ * const bytes = io.saveSafetensors(model.stateDict())
+ * model.loadStateDict(io.loadSafetensors(bytes))
+ * Object.keys(io.loadSafetensors(bytes)) // ['bias', 'weight']
  * @see https://huggingface.co/docs/safetensors
  */
 export function loadSafetensors(bytes: Uint8Array): Record<string, Tensor> {

@@ -61,6 +61,9 @@ function square(q: Tensor, r: Tensor, gq: Tensor | null, gr: Tensor | null): Ten
  * Q with orthonormal columns and an upper triangular R with A = Q·R, for A: (…, m, n). `mode`: 'reduced' (default; Q has
  * min(m, n) columns), 'complete' (m columns), 'r' (Q is empty). The gradient needs the first min(m, n) columns to be
  * independent, and mode 'reduced' if m > n. Errors: ShapeError, DTypeError, ArgumentError.
+ * @example
+ * const { Q, R } = linalg.qr(tensor([[3, 1], [4, 2]]))
+ * Q.matmul(R) // tensor([[3.0000, 1.0000], [4.0000, 2.0000]])
  * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.qr.html
  */
 export function qr(a: Tensor, options: { readonly mode?: QrMode } = {}): { readonly Q: Tensor; readonly R: Tensor } {
@@ -129,6 +132,9 @@ function triangleOf(op: string, options: EighOptions): Triangle {
 /**
  * The eigenvalues (ascending) of symmetric matrices (…, n, n) and eigenvectors as columns, whose signs are arbitrary. The
  * gradient of the vectors needs all eigenvalues to differ. Errors: ShapeError, DTypeError, ArgumentError.
+ * @example
+ * const { eigenvalues } = linalg.eigh(tensor([[2, 1], [1, 2]]))
+ * eigenvalues // tensor([1., 3.])
  * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.eigh.html
  */
 export function eigh(a: Tensor, options: EighOptions = {}): { readonly eigenvalues: Tensor; readonly eigenvectors: Tensor } {
@@ -141,7 +147,12 @@ function eigen(op: string, a: Tensor, options: EighOptions): [Tensor, Tensor] {
   return eighOp.call([a], triangleOf(op, options)) as [Tensor, Tensor]
 }
 
-/** The eigenvalues of symmetric matrices; see `eigh`. @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.eigvalsh.html */
+/**
+ * The eigenvalues of symmetric matrices; see `eigh`.
+ * @example
+ * linalg.eigvalsh(tensor([[2, 1], [1, 2]])) // tensor([1., 3.])
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.eigvalsh.html
+ */
 export function eigvalsh(a: Tensor, options: EighOptions = {}): Tensor {
   return eigen('linalg.eigvalsh', a, options)[0]
 }
@@ -193,6 +204,8 @@ const svdOp: GeneralOp<{ readonly full: boolean }> = /* @__PURE__ */ general('li
  * U, the singular values S (descending) and Vᵀ (`Vh`) with A = U·diag(S)·Vh, for A: (…, m, n); `fullMatrices: false` gives the
  * first min(m, n) columns of U and rows of Vh only. The signs of the vectors are arbitrary; their gradient needs all singular
  * values to differ. Errors: ShapeError, DTypeError.
+ * @example
+ * linalg.svd(tensor([[3, 0], [0, 4]])).S // tensor([4., 3.])
  * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.svd.html
  */
 export function svd(
@@ -205,7 +218,12 @@ export function svd(
   return { U: U!, S: S!, Vh: Vh! }
 }
 
-/** The singular values, descending; see `svd`. @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.svdvals.html */
+/**
+ * The singular values, descending; see `svd`.
+ * @example
+ * linalg.svdvals(tensor([[3, 0], [0, 4]])) // tensor([4., 3.])
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.svdvals.html
+ */
 export function svdvals(a: Tensor): Tensor {
   checkMatrices('linalg.svdvals', a)
   return (svdOp.call([a], { full: false }) as Tensor[])[1]!
@@ -252,6 +270,8 @@ const pinvOp: GeneralOp<Tolerance> = /* @__PURE__ */ general('linalg.pinv', {
 /**
  * The pseudoinverses (…, n, m) of matrices (…, m, n); singular values up to max(atol, rtol · the largest) count as 0, rtol
  * being max(m, n) · ε by default. Errors: ShapeError, DTypeError.
+ * @example
+ * linalg.pinv(tensor([[2, 0], [0, 4], [0, 0]])) // tensor([[0.5000, 0.0000, 0.0000], [0.0000, 0.2500, 0.0000]])
  * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.pinv.html
  */
 export function pinv(a: Tensor, options: { readonly atol?: number; readonly rtol?: number } = {}): Tensor {
@@ -282,7 +302,12 @@ function directional(a: Tensor, e: Tensor): Tensor {
   return matrixExpOp.one([block], null).narrow(-2, 0, n).narrow(-1, n, n)
 }
 
-/** The exponentials of square matrices (…, n, n). @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.matrix_exp.html */
+/**
+ * The exponentials of square matrices (…, n, n).
+ * @example
+ * linalg.matrixExp(tensor([[0, 1], [0, 0]])) // tensor([[1., 1.], [0., 1.]])
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.matrix_exp.html
+ */
 export function matrixExp(a: Tensor): Tensor {
   checkSquare('linalg.matrixExp', a)
   return matrixExpOp.one([a], null)

@@ -23,6 +23,8 @@ export interface VectorNormOptions {
 
 /**
  * The vector norm (Σ|x|ᵒʳᵈ)^(1/ord) over dims, of all elements by default; see the tensor's `norm`.
+ * @example
+ * linalg.vectorNorm(tensor([3, -4]), { ord: 1 }).item() // 7
  * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.vector_norm.html
  */
 export function vectorNorm(x: Tensor, options: VectorNormOptions = {}): Tensor {
@@ -48,6 +50,8 @@ export interface MatrixNormOptions {
 /**
  * The norm of matrices: 'fro' (default), 'nuc' (the sum of the singular values), ±2 (the largest or smallest), ±1 (of the sums
  * of sizes of columns), ±Infinity (of rows). Errors: ShapeError, DTypeError, ArgumentError.
+ * @example
+ * linalg.matrixNorm(tensor([[3, 0], [0, 4]])).item() // 5
  * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.matrix_norm.html
  */
 export function matrixNorm(x: Tensor, options: MatrixNormOptions = {}): Tensor {
@@ -89,6 +93,8 @@ export interface NormOptions {
 /**
  * A vector or matrix norm, as the order and the dims say: without `ord` the 2-norm of all elements; with two dims (or a
  * matrix and an order) `matrixNorm`; else `vectorNorm`.
+ * @example
+ * linalg.norm(tensor([3, 4])).item() // 5
  * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.norm.html
  */
 export function norm(x: Tensor, options: NormOptions = {}): Tensor {
@@ -109,6 +115,8 @@ export function norm(x: Tensor, options: NormOptions = {}): Tensor {
 
 /**
  * Square matrices (…, n, n) to a whole power; negative ones of the inverse. Errors: ShapeError, ArgumentError, LinAlgError.
+ * @example
+ * linalg.matrixPower(tensor([[1, 1], [0, 1]]), 3).tolist() // [[1, 3], [0, 1]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.matrix_power.html
  */
 export function matrixPower(a: Tensor, n: number): Tensor {
@@ -130,6 +138,8 @@ export function matrixPower(a: Tensor, n: number): Tensor {
 /**
  * The product of several matrices in the order that costs least; the first and the last may be vectors.
  * Errors: ArgumentError for fewer than two, ShapeError.
+ * @example
+ * linalg.multiDot([tensor([[1, 2]]), tensor([[3], [4]]), tensor([[5]])]).tolist() // [[55]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.multi_dot.html
  */
 export function multiDot(tensors: readonly Tensor[]): Tensor {
@@ -187,6 +197,8 @@ function product(a: Tensor, b: Tensor, dim: number): Tensor {
 
 /**
  * The cross product of vectors of three numbers along `dim` (the last by default); others broadcast. Errors: ShapeError.
+ * @example
+ * linalg.cross(tensor([1, 0, 0]), tensor([0, 1, 0])).tolist() // [0, 0, 1]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.cross.html
  */
 export function cross(a: Tensor, b: Tensor, options: { readonly dim?: number } = {}): Tensor {
@@ -211,7 +223,12 @@ export function cross(a: Tensor, b: Tensor, options: { readonly dim?: number } =
   return crossOp.one([a.expand(shape), b.expand(shape)], { dim })
 }
 
-/** The dot products Σ x·y over a dim (the last by default); the others broadcast. @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.vecdot.html */
+/**
+ * The dot products Σ x·y over a dim (the last by default); the others broadcast.
+ * @example
+ * linalg.vecdot(tensor([[1, 2], [3, 4]]), tensor([1, 1])).tolist() // [3, 7]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.vecdot.html
+ */
 export function vecdot(x: Tensor, y: Tensor, options: { readonly dim?: number } = {}): Tensor {
   const op = 'linalg.vecdot'
   expectTensor(op, x, 'argument 0')
@@ -220,7 +237,12 @@ export function vecdot(x: Tensor, y: Tensor, options: { readonly dim?: number } 
   return within(op, () => x.mul(y).sum(options.dim ?? -1))
 }
 
-/** How many singular values are above max(m, n) · ε · the largest (int32). @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.matrix_rank.html */
+/**
+ * How many singular values are above max(m, n) · ε · the largest (int32).
+ * @example
+ * linalg.matrixRank(tensor([[1, 2], [2, 4]])).item() // 1
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.matrix_rank.html
+ */
 export function matrixRank(a: Tensor, options: { readonly atol?: number; readonly rtol?: number } = {}): Tensor {
   checkMatrices('linalg.matrixRank', a)
   checkOptions('linalg.matrixRank', options, { atol: 'number', rtol: 'number' })

@@ -37,6 +37,8 @@ const invOp: GeneralOp<{ readonly check: boolean }> = /* @__PURE__ */ general('l
 
 /**
  * The inverse of square matrices (…, n, n). Errors: ShapeError, DTypeError, LinAlgError for a singular one.
+ * @example
+ * linalg.inv(tensor([[2, 0], [0, 4]])).tolist() // [[0.5, 0], [0, 0.25]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.inv.html
  */
 export function inv(a: Tensor): Tensor {
@@ -166,6 +168,8 @@ const transposedSolve = (a: Tensor, g: Tensor, p: Triangular): Tensor => solveTr
 
 /**
  * X with A·X = B for a triangular A (…, n, n) and B (…, n, k); batch dims broadcast. Errors: ShapeError, DTypeError.
+ * @example
+ * linalg.solveTriangular(tensor([[2, 0], [1, 1]]), tensor([[2], [3]]), { upper: false }).tolist() // [[1], [2]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.solve_triangular.html
  */
 export function solveTriangular(a: Tensor, b: Tensor, options: TriangularOptions): Tensor {
@@ -211,6 +215,8 @@ const choleskyOp: GeneralOp<{ readonly upper: boolean }> = /* @__PURE__ */ gener
 /**
  * The lower triangular L with A = L·Lᵀ (`upper`: the upper U with A = Uᵀ·U) of symmetric positive definite matrices, of which
  * only that triangle is read. Errors: ShapeError, DTypeError, LinAlgError for a matrix that isn't positive definite.
+ * @example
+ * linalg.cholesky(tensor([[4, 2], [2, 2]])).tolist() // [[2, 0], [1, 1]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.cholesky.html
  */
 export function cholesky(a: Tensor, options: { readonly upper?: boolean } = {}): Tensor {
@@ -270,6 +276,8 @@ const detOp: GeneralOp<null> = /* @__PURE__ */ general('linalg.det', {
 /**
  * The determinants of square matrices (…, n, n); the gradient of a singular one is the matrix of its cofactors.
  * Errors: ShapeError, DTypeError.
+ * @example
+ * linalg.det(tensor([[1, 2], [3, 4]])) // tensor(-2.)
  * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.det.html
  */
 export function det(a: Tensor): Tensor {
@@ -299,7 +307,14 @@ const slogdetOp: GeneralOp<null> = /* @__PURE__ */ general('linalg.slogdet', {
   batch: (b) => slogdetOp.call(allInFront(b), null) as Tensor[],
 })
 
-/** The sign and the logarithm of the size of the determinants. @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.slogdet.html */
+/**
+ * The sign and the logarithm of the size of the determinants.
+ * @example
+ * const { sign, logabsdet } = linalg.slogdet(tensor([[0, 1], [1, 0]]))
+ * sign.item() // -1
+ * logabsdet.item() // 0
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.slogdet.html
+ */
 export function slogdet(a: Tensor): { readonly sign: Tensor; readonly logabsdet: Tensor } {
   checkSquare('linalg.slogdet', a)
   const [sign, logabsdet] = slogdetOp.call([a], null) as Tensor[]
@@ -308,6 +323,8 @@ export function slogdet(a: Tensor): { readonly sign: Tensor; readonly logabsdet:
 
 /**
  * ln det A: −∞ for singular matrices, NaN for negative determinants.
+ * @example
+ * linalg.logdet(tensor([[2, 0], [0, 4]])) // tensor(2.0794)
  * @see https://docs.pytorch.org/docs/stable/generated/torch.logdet.html
  */
 export function logdet(a: Tensor): Tensor {

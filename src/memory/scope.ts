@@ -120,8 +120,8 @@ export class Scope {
 /**
  * Figures of the allocator; see `MemoryStats`.
  * @example
- * const { used, recycled, escaped } = memoryStats()
- * console.log(`${used} bytes live, ${recycled / (recycled + escaped)} of the gradients recycled`)
+ * const { used, reserved } = memoryStats()
+ * used <= reserved // true
  */
 export function memoryStats(): MemoryStats {
   return collector().stats()
@@ -147,7 +147,9 @@ export interface MemoryOptions {
 /**
  * Changes settings of the allocator. Errors: ArgumentError for a budget or a limit under 1 MiB.
  * @example
- * configureMemory({ budget: 64 * 2 ** 20, limit: 2 ** 30 })
+ * configureMemory({ budget: 256 * 2 ** 20 })
+ * const { used } = memoryStats()
+ * used >= 0 // true
  */
 export function configureMemory(options: MemoryOptions): void {
   const c = collector()

@@ -33,7 +33,10 @@ export interface AttendOptions {
  * Attention by several heads side by side, each over its share of the features. Gives [output, weights or null].
  * @example
  * const attention = new nn.MultiheadAttention(16, 4, { batchFirst: true })
- * const [y, weights] = attention.forward(x, x, x) // x [batch, sequence, 16]
+ * const x = randn([2, 5, 16])
+ * const [y, weights] = attention.forward(x, x, x)
+ * y.shape // [2, 5, 16]
+ * weights!.shape // [2, 5, 5]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiheadAttention.html
  */
 export class MultiheadAttention extends Module<[Tensor, Tensor, Tensor, AttendOptions?], [Tensor, Tensor | null]> {

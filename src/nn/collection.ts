@@ -37,9 +37,10 @@ function jointNorm(grads: readonly Tensor[], p: number): number {
  * Scales all gradients together so that their joint norm is at most `maxNorm`; returns the norm before.
  * Errors: AutogradError for a norm that isn't finite, when asked to.
  * @example
- * loss.backward()
- * nn.utils.clipGradNorm_(model.parameters(), 1)
- * optimizer.step()
+ * const x = tensor([3, 4], { requiresGrad: true })
+ * x.mul(x).sum().backward()
+ * nn.utils.clipGradNorm_([x], 1).item() // 10
+ * x.grad! // tensor([0.6000, 0.8000])
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_norm_.html
  */
 export function clipGradNorm_(parameters: Tensor | Iterable<Tensor>, maxNorm: number, options: ClipOptions = {}): Tensor {
@@ -62,6 +63,11 @@ export function clipGradNorm_(parameters: Tensor | Iterable<Tensor>, maxNorm: nu
 
 /**
  * Limits every element of the gradients to ±clipValue.
+ * @example
+ * const x = tensor([1, 2], { requiresGrad: true })
+ * x.pow(2).sum().backward()
+ * nn.utils.clipGradValue_([x], 3)
+ * x.grad!.tolist() // [2, 3]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_value_.html
  */
 export function clipGradValue_(parameters: Tensor | Iterable<Tensor>, clipValue: number): void {
@@ -72,6 +78,8 @@ export function clipGradValue_(parameters: Tensor | Iterable<Tensor>, clipValue:
 
 /**
  * All elements of all parameters, one after the other; differentiable.
+ * @example
+ * nn.utils.parametersToVector(new nn.Linear(2, 1).parameters()).shape // [3]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.parameters_to_vector.html
  */
 export function parametersToVector(parameters: Iterable<Tensor>): Tensor {
@@ -81,6 +89,10 @@ export function parametersToVector(parameters: Iterable<Tensor>): Tensor {
 /**
  * Copies a vector, piece by piece, into the parameters.
  * Errors: ShapeError when the vector doesn't have exactly as many elements as they do.
+ * @example
+ * const layer = new nn.Linear(2, 1)
+ * nn.utils.vectorToParameters(tensor([1, 2, 3]), layer.parameters())
+ * layer.weight.tolist() // [[1, 2]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.vector_to_parameters.html
  */
 export function vectorToParameters(vector: Tensor, parameters: Iterable<Tensor>): void {

@@ -60,8 +60,10 @@ abstract class Numbered<M extends AnyModule, I extends unknown[], O> extends Mod
 /**
  * Modules one after the other: given in order, or by name in one object.
  * @example
- * new nn.Sequential(new nn.Linear(2, 16), new nn.ReLU(), new nn.Linear(16, 1))
- * new nn.Sequential({ hidden: new nn.Linear(2, 16), act: new nn.ReLU() })
+ * const model = new nn.Sequential(new nn.Linear(2, 16), new nn.ReLU(), new nn.Linear(16, 1))
+ * model.forward(zeros([5, 2])).shape // [5, 1]
+ * const named = new nn.Sequential({ hidden: new nn.Linear(2, 16), act: new nn.ReLU() })
+ * Object.keys(named.stateDict()) // ['hidden.weight', 'hidden.bias']
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Sequential.html
  */
 export class Sequential extends Numbered<Module<[Tensor]>, [Tensor], Tensor> {

@@ -73,6 +73,10 @@ export const noGlobalHooks = (): boolean => shared.hooks === null || shared.hook
 
 /**
  * Runs a hook before `call` of every module, ahead of its own.
+ * @example
+ * const handle = nn.registerModuleForwardPreHook((module, [x]) => [(x as Tensor).mul(2)])
+ * new nn.Identity().call(tensor(1)).item() // 2
+ * handle.remove()
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.modules.module.register_module_forward_pre_hook.html
  */
 export function registerModuleForwardPreHook(hook: ForwardPreHook<unknown[]>): ModuleHookHandle {
@@ -81,6 +85,12 @@ export function registerModuleForwardPreHook(hook: ForwardPreHook<unknown[]>): M
 
 /**
  * Runs a hook after `call` of every module, ahead of its own.
+ * @example
+ * const seen: string[] = []
+ * const handle = nn.registerModuleForwardHook((module) => void seen.push(module.constructor.name))
+ * new nn.Identity().call(tensor(1))
+ * seen // ['Identity']
+ * handle.remove()
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.modules.module.register_module_forward_hook.html
  */
 export function registerModuleForwardHook(
@@ -92,6 +102,12 @@ export function registerModuleForwardHook(
 
 /**
  * Runs a hook before the backward pass of every module, ahead of its own.
+ * @example
+ * const x = tensor(1, { requiresGrad: true })
+ * const handle = nn.registerModuleFullBackwardPreHook((module, [g]) => g!.mul(10))
+ * new nn.Identity().call(x.mul(2)).backward()
+ * x.grad!.item() // 20
+ * handle.remove()
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.modules.module.register_module_full_backward_pre_hook.html
  */
 export function registerModuleFullBackwardPreHook(hook: BackwardPreHook): ModuleHookHandle {
@@ -100,6 +116,12 @@ export function registerModuleFullBackwardPreHook(hook: BackwardPreHook): Module
 
 /**
  * Runs a hook after the backward pass of every module, ahead of its own.
+ * @example
+ * const x = tensor(0, { requiresGrad: true })
+ * const handle = nn.registerModuleFullBackwardHook((module, [g]) => g!.mul(10))
+ * new nn.Tanh().call(x).backward()
+ * x.grad!.item() // 10
+ * handle.remove()
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.modules.module.register_module_full_backward_hook.html
  */
 export function registerModuleFullBackwardHook(hook: BackwardHook): ModuleHookHandle {

@@ -26,6 +26,8 @@ export interface KaimingOptions extends InitOptions {
 
 /**
  * The factor that keeps the variance across a nonlinearity; `param` is the slope of 'leakyRelu'.
+ * @example
+ * nn.init.calculateGain('tanh') // 1.6666666666666667
  * @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.calculate_gain
  */
 export function calculateGain(nonlinearity: Nonlinearity, param = 0.01): number {
@@ -48,7 +50,11 @@ export function calculateGain(nonlinearity: Nonlinearity, param = 0.01): number 
   }
 }
 
-/** How many inputs an output of a weight [out, in, …] sees, and how many outputs an input. */
+/**
+ * How many inputs an output of a weight [out, in, …] sees, and how many outputs an input.
+ * @example
+ * nn.init.calculateFanInAndFanOut(zeros([3, 5])) // { fanIn: 5, fanOut: 3 }
+ */
 export function calculateFanInAndFanOut(t: Tensor): { readonly fanIn: number; readonly fanOut: number } {
   const [out, inputs, ...window] = t.shape
   if (out === undefined || inputs === undefined)
@@ -59,17 +65,32 @@ export function calculateFanInAndFanOut(t: Tensor): { readonly fanIn: number; re
   return { fanIn: inputs * field, fanOut: out * field }
 }
 
-/** Uniform numbers in [from, to). @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.uniform_ */
+/**
+ * Uniform numbers in [from, to).
+ * @example
+ * nn.init.uniform_(zeros([2]), 3, 3).tolist() // [3, 3]
+ * @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.uniform_
+ */
 export function uniform_(t: Tensor, from = 0, to = 1, options: InitOptions = {}): Tensor {
   return noGrad(() => t.uniform_(from, to, options))
 }
 
-/** Normal numbers. @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.normal_ */
+/**
+ * Normal numbers.
+ * @example
+ * nn.init.normal_(zeros([2]), 5, 0).tolist() // [5, 5]
+ * @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.normal_
+ */
 export function normal_(t: Tensor, mean = 0, std = 1, options: InitOptions = {}): Tensor {
   return noGrad(() => t.normal_(mean, std, options))
 }
 
-/** Normal numbers, redrawn until they lie in [a, b]. @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.trunc_normal_ */
+/**
+ * Normal numbers, redrawn until they lie in [a, b].
+ * @example
+ * nn.init.truncNormal_(zeros([100]), 0, 1, -1, 1).abs().max().item() <= 1 // true
+ * @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.trunc_normal_
+ */
 export function truncNormal_(t: Tensor, mean = 0, std = 1, a = -2, b = 2, options: InitOptions = {}): Tensor {
   // Of draws from a far tail almost all would be rejected.
   if (!(a < b) || a > mean + 3 * std || b < mean - 3 * std)
@@ -84,22 +105,42 @@ export function truncNormal_(t: Tensor, mean = 0, std = 1, a = -2, b = 2, option
   return noGrad(() => t.copy_(tensor(values).reshape(t.shape)))
 }
 
-/** One value everywhere. @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.constant_ */
+/**
+ * One value everywhere.
+ * @example
+ * nn.init.constant_(zeros([2]), 3).tolist() // [3, 3]
+ * @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.constant_
+ */
 export function constant_(t: Tensor, value: number): Tensor {
   return noGrad(() => t.fill_(value))
 }
 
-/** Ones. @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.ones_ */
+/**
+ * Ones.
+ * @example
+ * nn.init.ones_(zeros([2])).tolist() // [1, 1]
+ * @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.ones_
+ */
 export function ones_(t: Tensor): Tensor {
   return constant_(t, 1)
 }
 
-/** Zeros. @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.zeros_ */
+/**
+ * Zeros.
+ * @example
+ * nn.init.zeros_(ones([2])).tolist() // [0, 0]
+ * @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.zeros_
+ */
 export function zeros_(t: Tensor): Tensor {
   return constant_(t, 0)
 }
 
-/** Ones on the diagonal of a matrix, zeros elsewhere. @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.eye_ */
+/**
+ * Ones on the diagonal of a matrix, zeros elsewhere.
+ * @example
+ * nn.init.eye_(zeros([2, 2])).tolist() // [[1, 0], [0, 1]]
+ * @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.eye_
+ */
 export function eye_(t: Tensor): Tensor {
   if (t.ndim !== 2) throw new ShapeError(`Only tensors with 2 dimensions are supported: got shape ${show(t.shape)}`, { shapes: [t.shape] })
   return noGrad(() => {
@@ -108,14 +149,24 @@ export function eye_(t: Tensor): Tensor {
   })
 }
 
-/** Uniform in ±gain·√(6/(fanIn + fanOut)). @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.xavier_uniform_ */
+/**
+ * Uniform in ±gain·√(6/(fanIn + fanOut)).
+ * @example
+ * nn.init.xavierUniform_(zeros([4, 2])).abs().max().item() <= 1 // true
+ * @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.xavier_uniform_
+ */
 export function xavierUniform_(t: Tensor, gain = 1, options: InitOptions = {}): Tensor {
   const { fanIn, fanOut } = calculateFanInAndFanOut(t)
   const bound = gain * Math.sqrt(6 / (fanIn + fanOut))
   return uniform_(t, -bound, bound, options)
 }
 
-/** Normal with std gain·√(2/(fanIn + fanOut)). @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.xavier_normal_ */
+/**
+ * Normal with std gain·√(2/(fanIn + fanOut)).
+ * @example
+ * nn.init.xavierNormal_(zeros([8, 2])).shape // [8, 2]
+ * @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.xavier_normal_
+ */
 export function xavierNormal_(t: Tensor, gain = 1, options: InitOptions = {}): Tensor {
   const { fanIn, fanOut } = calculateFanInAndFanOut(t)
   return normal_(t, 0, gain * Math.sqrt(2 / (fanIn + fanOut)), options)
@@ -130,13 +181,23 @@ function kaimingStd(t: Tensor, options: KaimingOptions): number {
   return calculateGain(nonlinearity, a) / Math.sqrt(calculateFanInAndFanOut(t)[mode])
 }
 
-/** Uniform in ±gain·√(3/fan). @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.kaiming_uniform_ */
+/**
+ * Uniform in ±gain·√(3/fan).
+ * @example
+ * nn.init.kaimingUniform_(zeros([8, 2]), { nonlinearity: 'relu' }).abs().max().item() <= Math.sqrt(3) // true
+ * @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.kaiming_uniform_
+ */
 export function kaimingUniform_(t: Tensor, options: KaimingOptions = {}): Tensor {
   const bound = Math.sqrt(3) * kaimingStd(t, options)
   return uniform_(t, -bound, bound, options)
 }
 
-/** Normal with std gain/√fan. @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.kaiming_normal_ */
+/**
+ * Normal with std gain/√fan.
+ * @example
+ * nn.init.kaimingNormal_(zeros([8, 2])).shape // [8, 2]
+ * @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.kaiming_normal_
+ */
 export function kaimingNormal_(t: Tensor, options: KaimingOptions = {}): Tensor {
   return normal_(t, 0, kaimingStd(t, options), options)
 }

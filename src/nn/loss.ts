@@ -59,7 +59,8 @@ export class SmoothL1Loss extends Loss<F.LossOptions & { readonly beta?: number 
 /**
  * Cross-entropy of class scores [n, classes, …] against class numbers or class probabilities.
  * @example
- * new nn.CrossEntropyLoss().forward(scores, tensor([0, 2], { dtype: 'int32' }))
+ * const scores = tensor([[2, 1, 0], [0, 1, 2]])
+ * new nn.CrossEntropyLoss().forward(scores, tensor([0, 2], { dtype: 'int32' })) // tensor(0.4076)
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html
  */
 export class CrossEntropyLoss extends Loss<F.CrossEntropyOptions> {

@@ -84,6 +84,9 @@ const torchType = (value: unknown): string => (isTensor(value) ? value.dt.torchT
  *     return this.second.forward(this.first.forward(x).tanh())
  *   }
  * }
+ * const net = new Net()
+ * net.forward(zeros([5, 2])).shape // [5, 1]
+ * Object.keys(net.stateDict()) // ['first.weight', 'first.bias', 'second.weight', 'second.bias']
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html
  */
 export abstract class Module<I extends unknown[] = Tensor[], O = Tensor> {

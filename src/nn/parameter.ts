@@ -24,12 +24,20 @@ const parameters = new WeakSet<TensorCore>()
 /** Buffers, and whether they are saved. */
 const buffers = new WeakMap<TensorCore, boolean>()
 
-/** Was this made by `Parameter`? */
+/**
+ * Was this made by `Parameter`?
+ * @example
+ * nn.isParameter(zeros([2])) // false
+ */
 export function isParameter(x: unknown): x is Parameter {
   return typeof x === 'object' && x !== null && parameters.has(x as TensorCore)
 }
 
-/** Was this made by `Buffer`? */
+/**
+ * Was this made by `Buffer`?
+ * @example
+ * nn.isBuffer(new nn.Buffer(zeros([2]))) // true
+ */
 export function isBuffer(x: unknown): x is Tensor {
   return typeof x === 'object' && x !== null && buffers.has(x as TensorCore)
 }

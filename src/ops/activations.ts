@@ -14,7 +14,12 @@ import { hardtanh } from './functional.ts'
 
 const softplusTanh = <V extends Arith<V>>(x: V): V => x.maximum(0).add(x.abs().neg().exp().log1p()).tanh()
 
-/** x · tanh(ln(1 + eˣ)). @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.mish.html */
+/**
+ * x · tanh(ln(1 + eˣ)).
+ * @example
+ * mish(tensor([-1, 1])) // tensor([-0.3034, 0.8651])
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.mish.html
+ */
 export const mish: Unary = /* @__PURE__ */ unary('mish', {
   refuses: /* @__PURE__ */ noKernel('mish_cpu', 2),
   value: (x) => x!.mul(softplusTanh(x!)),
@@ -26,7 +31,12 @@ export const mish: Unary = /* @__PURE__ */ unary('mish', {
   ],
 })
 
-/** x above 0, α(e^(x/α) − 1) below. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.celu.html */
+/**
+ * x above 0, α(e^(x/α) − 1) below.
+ * @example
+ * celu(tensor([-1, 2])) // tensor([-0.6321, 2.0000])
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.celu.html
+ */
 export const celu: Parametric<[alpha?: number]> = /* @__PURE__ */ parametric(
   'celu',
   {
@@ -45,7 +55,12 @@ export const celu: Parametric<[alpha?: number]> = /* @__PURE__ */ parametric(
 const SELU_ALPHA = 1.6732632423543772
 const SELU_SCALE = 1.0507009873554805
 
-/** s·x above 0, s·α(eˣ − 1) below. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.selu.html */
+/**
+ * s·x above 0, s·α(eˣ − 1) below.
+ * @example
+ * selu(tensor([-1, 1])) // tensor([-1.1113, 1.0507])
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.selu.html
+ */
 export const selu: Unary = /* @__PURE__ */ unary('selu', {
   node: 'EluBackward0',
   refuses: /* @__PURE__ */ noKernel('elu_cpu', 2),
@@ -53,26 +68,46 @@ export const selu: Unary = /* @__PURE__ */ unary('selu', {
   vjp: [(g, { a }) => g.mul(a.exp().mul(SELU_ALPHA * SELU_SCALE)).where(a.le(0), g.mul(SELU_SCALE))],
 })
 
-/** x limited to [0, 6]. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.relu6.html */
+/**
+ * x limited to [0, 6].
+ * @example
+ * relu6(tensor([-1, 3, 8])).tolist() // [0, 3, 6]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.relu6.html
+ */
 export function relu6(x: Tensor): Tensor {
   return within('relu6', () => hardtanh(x, { minVal: 0, maxVal: 6 }))
 }
 
-/** (x + 3)/6 limited to [0, 1]. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.hardsigmoid.html */
+/**
+ * (x + 3)/6 limited to [0, 1].
+ * @example
+ * hardsigmoid(tensor([-4, 0, 4])).tolist() // [0, 0.5, 1]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.hardsigmoid.html
+ */
 export const hardsigmoid: Unary = /* @__PURE__ */ unary('hardsigmoid', {
   refuses: /* @__PURE__ */ noKernel('hardsigmoid_cpu', 2),
   value: (x) => x!.add(3).maximum(0).minimum(6).div(6),
   vjp: [(g, { a }) => g.div(6).where(a.gt(-3).logicalAnd(a.lt(3)), 0)],
 })
 
-/** x · hardsigmoid(x). @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.hardswish.html */
+/**
+ * x · hardsigmoid(x).
+ * @example
+ * hardswish(tensor([-1, 0, 4])) // tensor([-0.3333, 0.0000, 4.0000])
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.hardswish.html
+ */
 export const hardswish: Unary = /* @__PURE__ */ unary('hardswish', {
   refuses: /* @__PURE__ */ noKernel('hardswish_cpu', 2),
   value: (x) => x!.mul(x!.add(3).maximum(0).minimum(6)).div(6),
   vjp: [(g, { a }) => g.where(a.lt(3).logicalNot(), g.mul(a.div(3).add(0.5)).where(a.gt(-3), 0))],
 })
 
-/** x where |x| > λ, else 0. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.hardshrink.html */
+/**
+ * x where |x| > λ, else 0.
+ * @example
+ * hardshrink(tensor([-1, 0.2, 1])).tolist() // [-1, 0, 1]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.hardshrink.html
+ */
 export const hardshrink: Parametric<[lambd?: number]> = /* @__PURE__ */ parametric(
   'hardshrink',
   {
@@ -84,7 +119,12 @@ export const hardshrink: Parametric<[lambd?: number]> = /* @__PURE__ */ parametr
   (lambd) => [lambd ?? 0.5],
 )
 
-/** x brought nearer to 0 by λ, and 0 where |x| ≤ λ. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softshrink.html */
+/**
+ * x brought nearer to 0 by λ, and 0 where |x| ≤ λ.
+ * @example
+ * softshrink(tensor([-1, 0.2, 1])).tolist() // [-0.5, 0, 0.5]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softshrink.html
+ */
 export const softshrink: Parametric<[lambd?: number]> = /* @__PURE__ */ parametric(
   'softshrink',
   {
@@ -102,7 +142,12 @@ export const softshrink: Parametric<[lambd?: number]> = /* @__PURE__ */ parametr
   },
 )
 
-/** x above the threshold, `value` elsewhere. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.threshold.html */
+/**
+ * x above the threshold, `value` elsewhere.
+ * @example
+ * threshold(tensor([0, 2]), 1, -1).tolist() // [-1, 2]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.threshold.html
+ */
 export const threshold: Parametric<[threshold: number, value: number]> = /* @__PURE__ */ parametric(
   'threshold',
   {
@@ -114,19 +159,34 @@ export const threshold: Parametric<[threshold: number, value: number]> = /* @__P
   (limit, value) => [limit, value],
 )
 
-/** x − tanh x. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.tanhshrink.html */
+/**
+ * x − tanh x.
+ * @example
+ * tanhshrink(tensor([0, 1])) // tensor([0.0000, 0.2384])
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.tanhshrink.html
+ */
 export function tanhshrink(x: Tensor): Tensor {
   expectTensor('tanhshrink', x, 'argument 0')
   return within('tanhshrink', () => x.sub(x.tanh()))
 }
 
-/** x / (1 + |x|). @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softsign.html */
+/**
+ * x / (1 + |x|).
+ * @example
+ * softsign(tensor([-1, 3])).tolist() // [-0.5, 0.75]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softsign.html
+ */
 export function softsign(x: Tensor): Tensor {
   expectTensor('softsign', x, 'argument 0')
   return within('softsign', () => x.div(x.abs().add(1)))
 }
 
-/** softmax of −x. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softmin.html */
+/**
+ * softmax of −x.
+ * @example
+ * softmin(tensor([1, 2]), 0) // tensor([0.7311, 0.2689])
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softmin.html
+ */
 export function softmin(x: Tensor, dim: number): Tensor {
   expectTensor('softmin', x, 'argument 0')
   return within('softmin', () => x.neg().softmax(dim))
@@ -142,6 +202,8 @@ const preluOp = /* @__PURE__ */ new ElementwiseOp('prelu', 2, {
 
 /**
  * x above 0, weight·x below; one weight, or one for each channel (dim 1). Errors: ShapeError, DTypeError.
+ * @example
+ * prelu(tensor([-2, 2]), tensor([0.25])).tolist() // [-0.5, 2]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.prelu.html
  */
 export function prelu(x: Tensor, weight: Tensor): Tensor {
@@ -194,6 +256,8 @@ const gluOp: GeneralOp<{ readonly dim: number }> = /* @__PURE__ */ general('glu'
 
 /**
  * One half of x times the sigmoid of the other, cut along `dim` (the last by default). Errors: ShapeError for an odd size.
+ * @example
+ * glu(tensor([1, 2, 0, 0])) // tensor([0.5000, 1.0000])
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.glu.html
  */
 export function glu(x: Tensor, dim: number | { readonly dim?: number } = -1): Tensor {

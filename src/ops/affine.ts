@@ -92,22 +92,42 @@ function run(
   return op.one([show(x.shape) === show(shape) ? x : within(name, () => x.expand(shape)), a, b], { beta, alpha })
 }
 
-/** β·x + α·(a·v) for a matrix a [m, k] and a vector v [k]. Errors: ShapeError, DTypeError. @see https://docs.pytorch.org/docs/stable/generated/torch.addmv.html */
+/**
+ * β·x + α·(a·v) for a matrix a [m, k] and a vector v [k]. Errors: ShapeError, DTypeError.
+ * @example
+ * addmv(tensor([1, 1]), tensor([[1, 2], [3, 4]]), tensor([1, 0])).tolist() // [2, 4]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.addmv.html
+ */
 export function addmv(x: Tensor, a: Tensor, v: Tensor, options: AddmmOptions = {}): Tensor {
   return run('addmv', addmvOp, x, [a, v], [2, 1], ([m, k], [n]) => (k === n ? [m!] : null), options)
 }
 
-/** β·x + α·(u·vᵀ) for vectors u [m] and v [n]. Errors: ShapeError, DTypeError. @see https://docs.pytorch.org/docs/stable/generated/torch.addr.html */
+/**
+ * β·x + α·(u·vᵀ) for vectors u [m] and v [n]. Errors: ShapeError, DTypeError.
+ * @example
+ * addr(zeros([2, 2]), tensor([1, 2]), tensor([3, 4])).tolist() // [[3, 4], [6, 8]]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.addr.html
+ */
 export function addr(x: Tensor, u: Tensor, v: Tensor, options: AddmmOptions = {}): Tensor {
   return run('addr', addrOp, x, [u, v], [1, 1], ([m], [n]) => [m!, n!], options)
 }
 
-/** β·x + α·(a·b) for batches a [s, m, k] and b [s, k, n]. Errors: ShapeError, DTypeError. @see https://docs.pytorch.org/docs/stable/generated/torch.baddbmm.html */
+/**
+ * β·x + α·(a·b) for batches a [s, m, k] and b [s, k, n]. Errors: ShapeError, DTypeError.
+ * @example
+ * baddbmm(ones([1, 1, 1]), ones([1, 1, 3]), ones([1, 3, 1]), { alpha: 2 }).tolist() // [[[7]]]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.baddbmm.html
+ */
 export function baddbmm(x: Tensor, a: Tensor, b: Tensor, options: AddmmOptions = {}): Tensor {
   return run('baddbmm', baddbmmOp, x, [a, b], [3, 3], ([s, m, k], [t, l, n]) => (s === t && k === l ? [s!, m!, n!] : null), options)
 }
 
-/** β·x + α·Σ(a·b) over batches a [s, m, k] and b [s, k, n]. Errors: ShapeError, DTypeError. @see https://docs.pytorch.org/docs/stable/generated/torch.addbmm.html */
+/**
+ * β·x + α·Σ(a·b) over batches a [s, m, k] and b [s, k, n]. Errors: ShapeError, DTypeError.
+ * @example
+ * addbmm(zeros([1, 1]), ones([2, 1, 3]), ones([2, 3, 1])).tolist() // [[6]]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.addbmm.html
+ */
 export function addbmm(x: Tensor, a: Tensor, b: Tensor, options: AddmmOptions = {}): Tensor {
   return run('addbmm', addbmmOp, x, [a, b], [3, 3], ([s, m, k], [t, l, n]) => (s === t && k === l ? [m!, n!] : null), options)
 }

@@ -53,6 +53,8 @@ const subScaled = /* @__PURE__ */ new ElementwiseOp('sub', 2, {
 
 /**
  * a − alpha·b, broadcast.
+ * @example
+ * tensor([3, 4]).sub(tensor([1, 1]), { alpha: 2 }).tolist() // [1, 2]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.sub.html
  */
 export const sub: WithOptions<{ alpha?: number }> = /* @__PURE__ */ scaled(subOp, subScaled)
@@ -83,6 +85,8 @@ function scaled(plain: ElementwiseOp, withAlpha: ElementwiseOp): WithOptions<{ a
 
 /**
  * a · b, element by element, broadcast.
+ * @example
+ * tensor([1, 2]).mul(tensor([[3], [4]])).tolist() // [[3, 6], [4, 8]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.mul.html
  */
 export const mul: Binary = /* @__PURE__ */ binary('mul', {
@@ -125,6 +129,9 @@ const divisionBy = (options: { roundingMode?: 'floor' | 'trunc' } | undefined): 
 
 /**
  * a / b, broadcast; integers divide to floats unless `roundingMode` is 'floor' or 'trunc'.
+ * @example
+ * tensor([7, -7]).div(2).tolist() // [3.5, -3.5]
+ * tensor([7, -7]).div(2, { roundingMode: 'floor' }).tolist() // [3, -4]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.div.html
  */
 export const div: WithOptions<{ roundingMode?: 'floor' | 'trunc' }> = /* @__PURE__ */ Object.assign(
@@ -136,7 +143,12 @@ export const div: WithOptions<{ roundingMode?: 'floor' | 'trunc' }> = /* @__PURE
   },
 )
 
-/** −x. @see https://docs.pytorch.org/docs/stable/generated/torch.neg.html */
+/**
+ * −x.
+ * @example
+ * tensor([1, -2]).neg().tolist() // [-1, 2]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.neg.html
+ */
 export const neg: Unary = /* @__PURE__ */ unary('neg', {
   refuses: {
     below: 1,
@@ -147,18 +159,30 @@ export const neg: Unary = /* @__PURE__ */ unary('neg', {
   vjp: [(g) => g.neg()],
 })
 
-/** |x|; the gradient at 0 and NaN is 0. @see https://docs.pytorch.org/docs/stable/generated/torch.abs.html */
+/**
+ * |x|; the gradient at 0 and NaN is 0.
+ * @example
+ * tensor([-1, 2]).abs().tolist() // [1, 2]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.abs.html
+ */
 export const abs: Unary = /* @__PURE__ */ unary('abs', {
   refuses: /* @__PURE__ */ noKernel('abs_cpu', 1),
   value: (x) => x!.abs(),
   vjp: [(g, { a }) => g.mul(a.sign())],
 })
 
-/** −1, 0 or 1 by the sign of x; 0 for NaN. @see https://docs.pytorch.org/docs/stable/generated/torch.sign.html */
+/**
+ * −1, 0 or 1 by the sign of x; 0 for NaN.
+ * @example
+ * tensor([-3, 0, 5]).sign().tolist() // [-1, 0, 1]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.sign.html
+ */
 export const sign: Unary = /* @__PURE__ */ unary('sign', { value: (x) => x!.sign(), vjp: [zero] })
 
 /**
  * The remainder with the divisor's sign (Python's %). Errors: ArgumentError for integers modulo 0.
+ * @example
+ * tensor([-3, 3]).remainder(2).tolist() // [1, 1]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.remainder.html
  */
 export const remainder: Binary = /* @__PURE__ */ binary('remainder', {
@@ -171,6 +195,8 @@ export const remainder: Binary = /* @__PURE__ */ binary('remainder', {
 
 /**
  * The remainder with the dividend's sign. Errors: ArgumentError for integers modulo 0.
+ * @example
+ * tensor([-3, 3]).fmod(2).tolist() // [-1, 1]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.fmod.html
  */
 export const fmod: Binary = /* @__PURE__ */ binary('fmod', {
@@ -183,6 +209,8 @@ export const fmod: Binary = /* @__PURE__ */ binary('fmod', {
 
 /**
  * a + weight·(b − a). Errors: DTypeError for integers and for tensors of several dtypes.
+ * @example
+ * tensor([0, 10]).lerp(tensor([10, 20]), 0.5).tolist() // [5, 15]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.lerp.html
  */
 export const lerp: Ternary = /* @__PURE__ */ ternary('lerp', {
@@ -225,7 +253,12 @@ function fused(op: ElementwiseOp): Fused {
   )
 }
 
-/** x + value·a·b. @see https://docs.pytorch.org/docs/stable/generated/torch.addcmul.html */
+/**
+ * x + value·a·b.
+ * @example
+ * tensor([1, 1]).addcmul(tensor([1, 2]), tensor([3, 4]), { value: 0.5 }).tolist() // [2.5, 5]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.addcmul.html
+ */
 export const addcmul: Fused = /* @__PURE__ */ fused(addcmulOp)
 
 const addcdivOp = /* @__PURE__ */ new ElementwiseOp('addcdiv', 3, {
@@ -239,5 +272,10 @@ const addcdivOp = /* @__PURE__ */ new ElementwiseOp('addcdiv', 3, {
   vjp: [(g) => g, (g, { c, s }) => g.mul(s[0]!).div(c), (g, { b, c, s }) => g.neg().mul(s[0]!).mul(b.div(c)).div(c)],
 })
 
-/** x + value·a/b. @see https://docs.pytorch.org/docs/stable/generated/torch.addcdiv.html */
+/**
+ * x + value·a/b.
+ * @example
+ * tensor([1, 1]).addcdiv(tensor([1, 4]), tensor([2, 2]), { value: 2 }).tolist() // [2, 5]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.addcdiv.html
+ */
 export const addcdiv: Fused = /* @__PURE__ */ fused(addcdivOp)

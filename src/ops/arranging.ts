@@ -31,7 +31,12 @@ const flipOp: GeneralOp<{ dims: number[] }> = /* @__PURE__ */ general('flip', {
   batch: (b) => inFront(b, 0).flip(b.p.dims.map((d) => d + 1)),
 })
 
-/** The order of elements reversed along dims. @see https://docs.pytorch.org/docs/stable/generated/torch.flip.html */
+/**
+ * The order of elements reversed along dims.
+ * @example
+ * tensor([[1, 2], [3, 4]]).flip(0).tolist() // [[3, 4], [1, 2]]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.flip.html
+ */
 export function flip(x: Tensor, dims: number | readonly number[]): Tensor {
   expectTensor('flip', x, 'argument 0')
   const list = shapeArgument(dims, [], 'flip')
@@ -90,6 +95,8 @@ const rollOp: GeneralOp<Roll> = /* @__PURE__ */ general('roll', {
 /**
  * Elements shifted cyclically along dims; without dims, through all elements in order.
  * Errors: ArgumentError unless there are as many shifts as dims.
+ * @example
+ * tensor([1, 2, 3]).roll(1).tolist() // [3, 1, 2]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.roll.html
  */
 export function roll(x: Tensor, shifts: number | readonly number[], dims?: number | readonly number[]): Tensor {
@@ -185,6 +192,8 @@ export function repeat(x: Tensor, sizes: readonly number[] | number, ...rest: nu
 
 /**
  * As `repeat`, but with fewer numbers than dims the first dims stay as they are.
+ * @example
+ * tensor([1, 2]).tile([2]).tolist() // [1, 2, 1, 2]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.tile.html
  */
 export function tile(x: Tensor, sizes: readonly number[] | number, ...rest: number[]): Tensor {
@@ -238,12 +247,22 @@ function diagonalOf(op: string, options: number | DiagonalOptions): number {
   return optionsOr(op, 'diagonal', options, { diagonal: 'integer' }).diagonal ?? 0
 }
 
-/** The lower triangle of the last two dims, zeros above `diagonal`. @see https://docs.pytorch.org/docs/stable/generated/torch.tril.html */
+/**
+ * The lower triangle of the last two dims, zeros above `diagonal`.
+ * @example
+ * ones([2, 2]).tril().tolist() // [[1, 0], [1, 1]]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.tril.html
+ */
 export function tril(x: Tensor, diagonal: number | DiagonalOptions = 0): Tensor {
   return triangle('tril', x, diagonal)
 }
 
-/** The upper triangle of the last two dims, zeros below `diagonal`. @see https://docs.pytorch.org/docs/stable/generated/torch.triu.html */
+/**
+ * The upper triangle of the last two dims, zeros below `diagonal`.
+ * @example
+ * ones([2, 2]).triu(1).tolist() // [[0, 1], [0, 0]]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.triu.html
+ */
 export function triu(x: Tensor, diagonal: number | DiagonalOptions = 0): Tensor {
   return triangle('triu', x, diagonal)
 }
@@ -282,6 +301,8 @@ export interface DiagEmbedOptions {
 
 /**
  * Matrices of zeros with the last dim on a diagonal: (…, n) gives (…, n, n). Errors: ShapeError, IndexError for dims.
+ * @example
+ * tensor([1, 2]).diagEmbed().tolist() // [[1, 0], [0, 2]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.diag_embed.html
  */
 export function diagEmbed(x: Tensor, options: number | DiagEmbedOptions = {}): Tensor {
@@ -316,6 +337,9 @@ const diagonalCopyOp: GeneralOp<{ readonly diagonal: number }> = /* @__PURE__ */
 /**
  * A vector as the diagonal of a square matrix of zeros, or the diagonal of a matrix as a vector (a copy).
  * Errors: ShapeError for other ranks.
+ * @example
+ * tensor([1, 2]).diag().tolist() // [[1, 0], [0, 2]]
+ * tensor([[1, 2], [3, 4]]).diag().tolist() // [1, 4]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.diag.html
  */
 export function diag(x: Tensor, diagonal: number | DiagonalOptions = 0): Tensor {

@@ -268,7 +268,7 @@ export interface AttentionOptions {
  * computed block by block, in the backward pass again. With dropped weights, or a mask that requires a gradient, it is several.
  * Errors: ArgumentError for a mask together with `isCausal` and for options out of range, ShapeError, DTypeError.
  * @example
- * const heads = randn([2, 4, 10, 8]) // batch, heads, tokens, features
+ * const heads = randn([2, 4, 10, 8])
  * nn.functional.scaledDotProductAttention(heads, heads, heads, { isCausal: true }).shape // [2, 4, 10, 8]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.scaled_dot_product_attention.html
  */

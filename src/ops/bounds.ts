@@ -8,26 +8,46 @@ import { checkOptions } from '../options.ts'
 import { isTensor } from '../tensor.ts'
 import { lift } from './rules.ts'
 
-/** The smaller of a and b; NaN wins; ties share the gradient. @see https://docs.pytorch.org/docs/stable/generated/torch.minimum.html */
+/**
+ * The smaller of a and b; NaN wins; ties share the gradient.
+ * @example
+ * tensor([1, 4]).minimum(tensor([3, 2])).tolist() // [1, 2]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.minimum.html
+ */
 export const minimum: Binary = /* @__PURE__ */ binary('minimum', {
   value: (a, b) => a!.minimum(b!),
   vjp: [(g, { a, b }) => half(g, a, b).where(a.gt(b).logicalNot(), 0), (g, { a, b }) => half(g, a, b).where(a.lt(b).logicalNot(), 0)],
 })
 
-/** The larger of a and b; NaN wins; ties share the gradient. @see https://docs.pytorch.org/docs/stable/generated/torch.maximum.html */
+/**
+ * The larger of a and b; NaN wins; ties share the gradient.
+ * @example
+ * tensor([1, 4]).maximum(tensor([3, 2])).tolist() // [3, 4]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.maximum.html
+ */
 export const maximum: Binary = /* @__PURE__ */ binary('maximum', {
   value: (a, b) => a!.maximum(b!),
   vjp: [(g, { a, b }) => half(g, a, b).where(a.lt(b).logicalNot(), 0), (g, { a, b }) => half(g, a, b).where(a.gt(b).logicalNot(), 0)],
 })
 const half = <V extends Arith<V>>(g: V, a: V, b: V): V => g.mul(0.5).where(a.eq(b), g)
 
-/** The smaller of a and b; a number wins over NaN; ties go to a. @see https://docs.pytorch.org/docs/stable/generated/torch.fmin.html */
+/**
+ * The smaller of a and b; a number wins over NaN; ties go to a.
+ * @example
+ * tensor([1, NaN]).fmin(tensor([0, 2])).tolist() // [0, 2]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.fmin.html
+ */
 export const fmin: Binary = /* @__PURE__ */ binary('fmin', {
   value: (a, b) => a!.where(a!.le(b!).logicalOr(b!.ne(b!)), b!),
   vjp: [(g, { a, b }) => g.where(firstWins(a, b, 'le'), 0), (g, { a, b }) => g.where(firstWins(a, b, 'le').logicalNot(), 0)],
 })
 
-/** The larger of a and b; a number wins over NaN; ties go to a. @see https://docs.pytorch.org/docs/stable/generated/torch.fmax.html */
+/**
+ * The larger of a and b; a number wins over NaN; ties go to a.
+ * @example
+ * tensor([1, NaN]).fmax(tensor([0, 2])).tolist() // [1, 2]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.fmax.html
+ */
 export const fmax: Binary = /* @__PURE__ */ binary('fmax', {
   value: (a, b) => a!.where(a!.ge(b!).logicalOr(b!.ne(b!)), b!),
   vjp: [(g, { a, b }) => g.where(firstWins(a, b, 'ge'), 0), (g, { a, b }) => g.where(firstWins(a, b, 'ge').logicalNot(), 0)],
@@ -110,13 +130,23 @@ export const clamp: Clamp = /* @__PURE__ */ Object.assign(
   },
 )
 
-/** x, but at least `min`. @see https://docs.pytorch.org/docs/stable/generated/torch.clamp.html */
+/**
+ * x, but at least `min`.
+ * @example
+ * tensor([1, 5]).clampMin(3).tolist() // [3, 5]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.clamp.html
+ */
 export const clampMin: Binary = /* @__PURE__ */ binary(
   'clampMin',
   /* @__PURE__ */ lower((numbers) => (numbers > 0 ? 'ClampMinBackward0' : 'ClampMinBackward1')),
 )
 
-/** x, but at most `max`. @see https://docs.pytorch.org/docs/stable/generated/torch.clamp.html */
+/**
+ * x, but at most `max`.
+ * @example
+ * tensor([1, 5]).clampMax(3).tolist() // [1, 3]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.clamp.html
+ */
 export const clampMax: Binary = /* @__PURE__ */ binary(
   'clampMax',
   /* @__PURE__ */ upper((numbers) => (numbers > 0 ? 'ClampMaxBackward0' : 'ClampMaxBackward1')),

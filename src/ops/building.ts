@@ -37,6 +37,8 @@ const rot90Op: GeneralOp<Turn> = /* @__PURE__ */ general('rot90', {
 
 /**
  * k quarter turns in the plane of two dims, from the first towards the second. Errors: ArgumentError for other numbers of dims.
+ * @example
+ * rot90(tensor([[1, 2], [3, 4]])).tolist() // [[2, 4], [1, 3]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.rot90.html
  */
 export function rot90(x: Tensor, k = 1, dims: readonly number[] = [0, 1]): Tensor {
@@ -54,14 +56,24 @@ export function rot90(x: Tensor, k = 1, dims: readonly number[] = [0, 1]): Tenso
   return rot90Op.one([x], { k: ((k % 4) + 4) % 4, dims: [a, b] })
 }
 
-/** Columns in reverse order. @see https://docs.pytorch.org/docs/stable/generated/torch.fliplr.html */
+/**
+ * Columns in reverse order.
+ * @example
+ * fliplr(tensor([[1, 2], [3, 4]])).tolist() // [[2, 1], [4, 3]]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.fliplr.html
+ */
 export function fliplr(x: Tensor): Tensor {
   expectTensor('fliplr', x, 'argument 0')
   if (x.layout.rank < 2) throw new ShapeError(`fliplr: Input must be >= 2-d, got ${show(x.shape)}`, { op: 'fliplr', shapes: [x.shape] })
   return x.flip(1)
 }
 
-/** Rows in reverse order. @see https://docs.pytorch.org/docs/stable/generated/torch.flipud.html */
+/**
+ * Rows in reverse order.
+ * @example
+ * flipud(tensor([[1, 2], [3, 4]])).tolist() // [[3, 4], [1, 2]]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.flipud.html
+ */
 export function flipud(x: Tensor): Tensor {
   expectTensor('flipud', x, 'argument 0')
   if (x.layout.rank < 1) throw new ShapeError('flipud: Input must be >= 1-d, got []', { op: 'flipud', shapes: [x.shape] })
@@ -113,6 +125,8 @@ export function repeatInterleave(x: Tensor, repeats: number | Tensor, options: n
 /**
  * The coordinates of a grid: each vector (or number) expanded over a dim of its own; `indexing: 'xy'` exchanges the first two
  * dims. Errors: ArgumentError, ShapeError.
+ * @example
+ * meshgrid([tensor([1, 2]), tensor([3, 4])], { indexing: 'ij' }).map((t) => t.tolist()) // [[[1, 1], [2, 2]], [[3, 4], [3, 4]]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.meshgrid.html
  */
 export function meshgrid(tensors: readonly Tensor[], options: { readonly indexing?: 'ij' | 'xy' } = {}): Tensor[] {
@@ -171,6 +185,8 @@ const blockDiagOp: GeneralOp<null> = /* @__PURE__ */ general('blockDiag', {
 
 /**
  * Matrices along the diagonal, zeros elsewhere; vectors are rows, numbers 1 × 1. Errors: ShapeError for more dims.
+ * @example
+ * blockDiag(tensor([[1, 2]]), tensor([[3]])).tolist() // [[1, 2, 0], [0, 0, 3]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.block_diag.html
  */
 export function blockDiag(...tensors: Tensor[]): Tensor {
@@ -193,6 +209,8 @@ export function blockDiag(...tensors: Tensor[]): Tensor {
 
 /**
  * Kronecker's product: every element of a times all of b. Shapes are padded with leading ones.
+ * @example
+ * kron(tensor([1, 2]), tensor([1, 10])).tolist() // [1, 10, 2, 20]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.kron.html
  */
 export function kron(a: Tensor, b: Tensor): Tensor {
@@ -221,7 +239,12 @@ const traceOp: GeneralOp<null> = /* @__PURE__ */ general('trace', {
   batch: (b) => inFront(b, 0).diagonal({ offset: 0, dim1: -2, dim2: -1 }).sum(-1),
 })
 
-/** The sum of a matrix's diagonal. Errors: ShapeError for other ranks. @see https://docs.pytorch.org/docs/stable/generated/torch.trace.html */
+/**
+ * The sum of a matrix's diagonal. Errors: ShapeError for other ranks.
+ * @example
+ * trace(tensor([[1, 2], [3, 4]])).item() // 5
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.trace.html
+ */
 export function trace(x: Tensor): Tensor {
   expectTensor('trace', x, 'argument 0')
   if (x.layout.rank !== 2)
@@ -232,6 +255,8 @@ export function trace(x: Tensor): Tensor {
 /**
  * The sum of products over dims of a and b: the last `dims` of a with the first of b, or two lists of dims.
  * Errors: ShapeError, ArgumentError.
+ * @example
+ * tensordot(ones([2, 3]), ones([3, 4]), 1).shape // [2, 4]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.tensordot.html
  */
 export function tensordot(
@@ -290,7 +315,12 @@ export interface DiffOptions {
   readonly append?: Tensor
 }
 
-/** Differences of neighbours along a dim. Errors: ArgumentError, ShapeError. @see https://docs.pytorch.org/docs/stable/generated/torch.diff.html */
+/**
+ * Differences of neighbours along a dim. Errors: ArgumentError, ShapeError.
+ * @example
+ * diff(tensor([1, 4, 9])).tolist() // [3, 5]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.diff.html
+ */
 export function diff(x: Tensor, options: DiffOptions = {}): Tensor {
   const op = 'diff'
   expectTensor(op, x, 'argument 0')
@@ -310,7 +340,12 @@ export function diff(x: Tensor, options: DiffOptions = {}): Tensor {
   return y
 }
 
-/** A dim taken apart into several; one size may be −1. @see https://docs.pytorch.org/docs/stable/generated/torch.unflatten.html */
+/**
+ * A dim taken apart into several; one size may be −1.
+ * @example
+ * unflatten(zeros([6]), 0, [2, 3]).shape // [2, 3]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.unflatten.html
+ */
 export function unflatten(x: Tensor, dim: number, sizes: readonly number[]): Tensor {
   expectTensor('unflatten', x, 'argument 0')
   const d = wrapDim(dim, x.layout.rank, 'unflatten')
@@ -329,21 +364,36 @@ export function unflatten(x: Tensor, dim: number, sizes: readonly number[]): Ten
   return x.view([...x.shape.slice(0, d), ...whole, ...x.shape.slice(d + 1)])
 }
 
-/** Tensors expanded to the shape that they broadcast to. @see https://docs.pytorch.org/docs/stable/generated/torch.broadcast_tensors.html */
+/**
+ * Tensors expanded to the shape that they broadcast to.
+ * @example
+ * broadcastTensors(zeros([2, 1]), zeros([3])).map((t) => t.shape) // [[2, 3], [2, 3]]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.broadcast_tensors.html
+ */
 export function broadcastTensors(...tensors: Tensor[]): Tensor[] {
   tensors.forEach((t, i) => expectTensor('broadcastTensors', t, `argument ${i}`))
   const shape = tensors.reduce<Shape>((s, t) => broadcast(s, t.shape, 'broadcastTensors'), [])
   return tensors.map((t) => t.expand(shape))
 }
 
-/** Side by side: joined along the second dim (vectors along their only one). @see https://docs.pytorch.org/docs/stable/generated/torch.hstack.html */
+/**
+ * Side by side: joined along the second dim (vectors along their only one).
+ * @example
+ * hstack([tensor([1]), tensor([2, 3])]).tolist() // [1, 2, 3]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.hstack.html
+ */
 export function hstack(tensors: readonly Tensor[]): Tensor {
   expectTensors('hstack', tensors)
   const whole = tensors.map((t) => (t.layout.rank === 0 ? t.reshape([1]) : t))
   return within('hstack', () => cat(whole, whole[0]!.layout.rank === 1 ? 0 : 1))
 }
 
-/** One below the other: joined along the first dim, vectors as rows. @see https://docs.pytorch.org/docs/stable/generated/torch.vstack.html */
+/**
+ * One below the other: joined along the first dim, vectors as rows.
+ * @example
+ * vstack([tensor([1, 2]), tensor([3, 4])]).tolist() // [[1, 2], [3, 4]]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.vstack.html
+ */
 export function vstack(tensors: readonly Tensor[]): Tensor {
   expectTensors('vstack', tensors)
   const rows = tensors.map((t) => (t.layout.rank < 2 ? t.reshape([1, t.numel()]) : t))

@@ -174,6 +174,8 @@ export function conv2d(x: Tensor, weight: Tensor, bias?: Tensor | null | Convolu
 /**
  * The cross-correlation of signals x [n, c, l] (or [c, l]) with a weight [o, c/groups, k], plus a bias [o].
  * Errors: as `conv2d`.
+ * @example
+ * nn.functional.conv1d(tensor([[[1, 2, 3]]]), tensor([[[1, 1]]])).tolist() // [[[3, 5]]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv1d.html
  */
 export function conv1d(x: Tensor, weight: Tensor, bias?: Tensor | null | ConvolutionOptions, options?: ConvolutionOptions): Tensor {
@@ -222,6 +224,8 @@ function convolveTransposed(op: string, x: Tensor, weight: Tensor, options: Conv
 /**
  * The transpose of `conv2d`, as a layer: x [n, c, h, w] (or [c, h, w]), weight [c, o/groups, kh, kw], bias [o].
  * Errors: ShapeError when channels or sizes don't fit, DTypeError when dtypes differ, ArgumentError for impossible options.
+ * @example
+ * nn.functional.convTranspose2d(ones([1, 1, 2, 2]), ones([1, 1, 2, 2]), null, { stride: 2 }).shape // [1, 1, 4, 4]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv_transpose2d.html
  */
 export function convTranspose2d(
@@ -236,6 +240,8 @@ export function convTranspose2d(
 /**
  * The transpose of `conv1d`, as a layer: x [n, c, l] (or [c, l]), weight [c, o/groups, k], bias [o].
  * Errors: as `convTranspose2d`.
+ * @example
+ * nn.functional.convTranspose1d(tensor([[[1, 2]]]), tensor([[[1, 1]]])).tolist() // [[[1, 3, 2]]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv_transpose1d.html
  */
 export function convTranspose1d(

@@ -18,7 +18,15 @@ const cloneOp: GeneralOp<null> = /* @__PURE__ */ general('clone', {
   batch: (b) => (b.dims[0] === 0 ? b.x[0]! : b.x[0]!.movedim(b.dims[0]!, 0)).clone(),
 })
 
-/** A copy with memory of its own, in the graph. @see https://docs.pytorch.org/docs/stable/generated/torch.clone.html */
+/**
+ * A copy with memory of its own, in the graph.
+ * @example
+ * const x = tensor([1, 2])
+ * const y = x.clone()
+ * y.add_(1)
+ * x.tolist() // [1, 2]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.clone.html
+ */
 export function clone(x: Tensor): Tensor {
   return cloneOp.one([x], null)
 }
@@ -31,7 +39,12 @@ const contiguousOp: GeneralOp<null> = /* @__PURE__ */ general('contiguous', {
   batch: (b) => (b.dims[0] === 0 ? b.x[0]! : b.x[0]!.movedim(b.dims[0]!, 0)).contiguous(),
 })
 
-/** x itself if it is row-major, else a row-major copy. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.contiguous.html */
+/**
+ * x itself if it is row-major, else a row-major copy.
+ * @example
+ * tensor([[1, 2], [3, 4]]).t().contiguous().isContiguous() // true
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.contiguous.html
+ */
 export function contiguous(x: Tensor): Tensor {
   expectTensor('contiguous', x, 'argument 0')
   return x.layout.contiguous && x.wrap === null ? x : contiguousOp.one([x], null)
@@ -46,7 +59,12 @@ const toOp: GeneralOp<{ dtype: DType }> = /* @__PURE__ */ general('to', {
   batch: (b) => (b.dims[0] === 0 ? b.x[0]! : b.x[0]!.movedim(b.dims[0]!, 0)).to(b.p.dtype),
 })
 
-/** x in another dtype; itself if it already has it. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.to.html */
+/**
+ * x in another dtype; itself if it already has it.
+ * @example
+ * tensor([1.5, -2.5]).to('int32').tolist() // [1, -2]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.to.html
+ */
 export function to(x: Tensor, dtype: DType): Tensor {
   expectTensor('to', x, 'argument 0')
   return x.dt === dtypeInfo(dtype, 'to') ? x : toOp.one([x], { dtype })
@@ -68,7 +86,12 @@ const sumToOp: GeneralOp<{ shape: Shape }> = /* @__PURE__ */ general('sumToSize'
   },
 })
 
-/** The opposite of expand: sums to `shape`. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.sum_to_size.html */
+/**
+ * The opposite of expand: sums to `shape`.
+ * @example
+ * ones([2, 3]).sumToSize([1, 3]).tolist() // [[2, 2, 2]]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.sum_to_size.html
+ */
 export function sumToSize(x: Tensor, shape: Shape): Tensor {
   expectTensor('sumToSize', x, 'argument 0')
   if (sameShape(x.layout.shape, shapeArgument(shape, [], 'sumToSize'))) return x
@@ -80,13 +103,23 @@ export function sumToSize(x: Tensor, shape: Shape): Tensor {
   return sumToOp.one([x], { shape })
 }
 
-/** Zeros shaped like x, outside the graph. @see https://docs.pytorch.org/docs/stable/generated/torch.zeros_like.html */
+/**
+ * Zeros shaped like x, outside the graph.
+ * @example
+ * tensor([5, 6]).zerosLike().tolist() // [0, 0]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.zeros_like.html
+ */
 export function zerosLike(x: Tensor): Tensor {
   expectTensor('zerosLike', x, 'argument 0')
   return x.wrap === null ? (full(x.layout.shape, 0, x.dt, null) as Tensor) : (x.detach().ne(x.detach()).to(x.dtype).mul(0) as Tensor)
 }
 
-/** Ones shaped like x, outside the graph. @see https://docs.pytorch.org/docs/stable/generated/torch.ones_like.html */
+/**
+ * Ones shaped like x, outside the graph.
+ * @example
+ * tensor([5, 6]).onesLike().tolist() // [1, 1]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.ones_like.html
+ */
 export function onesLike(x: Tensor): Tensor {
   expectTensor('onesLike', x, 'argument 0')
   return x.wrap === null ? (full(x.layout.shape, 1, x.dt, null) as Tensor) : zerosLike(x).add(1)
@@ -94,6 +127,8 @@ export function onesLike(x: Tensor): Tensor {
 
 /**
  * x becomes a copy of `src`, converted and broadcast.
+ * @example
+ * zeros([2]).copy_(tensor([1, 2])).tolist() // [1, 2]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.copy_.html
  */
 export function copy_(x: Tensor, src: Tensor | number): Tensor {
@@ -114,6 +149,8 @@ export function copy_(x: Tensor, src: Tensor | number): Tensor {
 /**
  * Every element becomes `value`, a number or a tensor without dims.
  * Errors: ShapeError for a tensor with dims, DTypeError for a value that the dtype can't hold.
+ * @example
+ * zeros([2]).fill_(3).tolist() // [3, 3]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.fill_.html
  */
 export function fill_(x: Tensor, value: number | boolean | Tensor): Tensor {
@@ -131,7 +168,12 @@ export function fill_(x: Tensor, value: number | boolean | Tensor): Tensor {
   return overwrite('fill_', 'FillBackward3', x, value, () => copyInto(x, value))
 }
 
-/** Every element becomes 0. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.zero_.html */
+/**
+ * Every element becomes 0.
+ * @example
+ * tensor([1, 2]).zero_().tolist() // [0, 0]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.zero_.html
+ */
 export function zero_(x: Tensor): Tensor {
   return overwrite('zero_', 'ZeroBackward0', x, null, () => fillWith(x, 0))
 }

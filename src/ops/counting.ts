@@ -114,13 +114,20 @@ function runs(op: GeneralOp<Runs>, x: Tensor, options: RunOptions, known: Known<
  * The distinct elements in ascending order (or, with `dim`, the distinct slices in lexicographic order), as a vector; with
  * `returnInverse` also where each element went, with `returnCounts` how often each occurs (int32), in a list. Every NaN counts.
  * Errors: UnsupportedError inside vmap, and when a gradient has to pass through it.
+ * @example
+ * unique(tensor([3, 1, 3])).tolist() // [1, 3]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.unique.html
  */
 export function unique(x: Tensor, options: UniqueOptions = {}): Tensor | Tensor[] {
   return runs(uniqueOp, x, options, UNIQUE, true)
 }
 
-/** As `unique`, but only neighbours that are equal become one. @see https://docs.pytorch.org/docs/stable/generated/torch.unique_consecutive.html */
+/**
+ * As `unique`, but only neighbours that are equal become one.
+ * @example
+ * uniqueConsecutive(tensor([1, 1, 2, 1])).tolist() // [1, 2, 1]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.unique_consecutive.html
+ */
 export function uniqueConsecutive(x: Tensor, options: RunOptions = {}): Tensor | Tensor[] {
   return runs(consecutiveOp, x, options, RUNS, false)
 }
@@ -152,6 +159,8 @@ const bincountOp: GeneralOp<{ readonly length: number }> = /* @__PURE__ */ gener
 /**
  * How often each of 0, 1, 2, … occurs in a vector of whole numbers (int32), or the sums of their weights (float64).
  * Errors: ArgumentError for negative numbers, ShapeError, DTypeError, UnsupportedError when the weights' gradient is asked for.
+ * @example
+ * bincount(tensor([0, 1, 1], { dtype: 'int32' })).tolist() // [1, 2]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.bincount.html
  */
 export function bincount(x: Tensor, options: BincountOptions = {}): Tensor {
@@ -216,6 +225,8 @@ const histcOp: GeneralOp<Required<HistcOptions>> = /* @__PURE__ */ general('hist
 
 /**
  * How many elements lie in each of `bins` equal parts of [min, max]; others don't count. Errors: ArgumentError.
+ * @example
+ * histc(tensor([1, 2, 1]), { bins: 4, min: 0, max: 3 }).tolist() // [0, 2, 1, 0]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.histc.html
  */
 export function histc(x: Tensor, options: HistcOptions = {}): Tensor {
@@ -240,7 +251,12 @@ const isinOp: GeneralOp<{ readonly invert: boolean }> = /* @__PURE__ */ general(
   },
 })
 
-/** Which elements occur among others (bool); a NaN doesn't. @see https://docs.pytorch.org/docs/stable/generated/torch.isin.html */
+/**
+ * Which elements occur among others (bool); a NaN doesn't.
+ * @example
+ * isin(tensor([1, 2, 3]), tensor([2, 3])).tolist() // [false, true, true]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.isin.html
+ */
 export function isin(x: Tensor, among: Tensor, options: { readonly invert?: boolean } = {}): Tensor {
   expectTensor('isin', x, 'argument 0')
   expectTensor('isin', among, 'argument 1')
@@ -257,7 +273,12 @@ export interface CloseOptions {
   readonly equalNan?: boolean
 }
 
-/** Where |a − b| ≤ atol + rtol·|b| (bool), infinities equal themselves. @see https://docs.pytorch.org/docs/stable/generated/torch.isclose.html */
+/**
+ * Where |a − b| ≤ atol + rtol·|b| (bool), infinities equal themselves.
+ * @example
+ * isclose(tensor([1, 2]), tensor([1 + 1e-6, 3])).tolist() // [true, false]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.isclose.html
+ */
 export function isclose(a: Tensor, b: Tensor, options: CloseOptions = {}): Tensor {
   return closeness('isclose', a, b, options)
 }
@@ -279,12 +300,22 @@ function closeness(op: string, a: Tensor, b: Tensor, options: CloseOptions): Ten
   return equal.logicalOr(distance.le(y.abs().mul(rtol).add(atol)).logicalAnd(distance.isfinite()))
 }
 
-/** Is every element close? See `isclose`. @see https://docs.pytorch.org/docs/stable/generated/torch.allclose.html */
+/**
+ * Is every element close? See `isclose`.
+ * @example
+ * allclose(tensor([1]), tensor([1 + 1e-6])) // true
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.allclose.html
+ */
 export function allclose(a: Tensor, b: Tensor, options: CloseOptions = {}): boolean {
   return closeness('allclose', a, b, options).all().item() !== 0
 }
 
-/** Have both the same shape and the same elements? (A NaN equals nothing.) @see https://docs.pytorch.org/docs/stable/generated/torch.equal.html */
+/**
+ * Have both the same shape and the same elements? (A NaN equals nothing.)
+ * @example
+ * equal(tensor([1, 2]), tensor([1, 2])) // true
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.equal.html
+ */
 export function equal(a: Tensor, b: Tensor): boolean {
   expectTensor('equal', a, 'argument 0')
   expectTensor('equal', b, 'argument 1')

@@ -59,6 +59,8 @@ function check(op: string, x: Tensor, p: number, rank: number): void {
 /**
  * The distances of all pairs of rows: a (…, m, d) and b (…, n, d) give (…, m, n); batch dims broadcast. The gradient at
  * distance 0 is 0. Errors: ShapeError, DTypeError, ArgumentError for a negative p.
+ * @example
+ * cdist(tensor([[0, 0]]), tensor([[3, 4], [0, 1]])).tolist() // [[5, 1]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.cdist.html
  */
 export function cdist(a: Tensor, b: Tensor, options: { readonly p?: number } = {}): Tensor {
@@ -114,6 +116,8 @@ const pdistOp: GeneralOp<Order> = /* @__PURE__ */ general('pdist', {
 
 /**
  * The distances of all pairs of different rows of a matrix, as a vector: (0, 1), (0, 2), …, (1, 2), …. Errors: as `cdist`.
+ * @example
+ * pdist(tensor([[0, 0], [3, 4], [0, 1]])) // tensor([5.0000, 1.0000, 4.2426])
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.pdist.html
  */
 export function pdist(x: Tensor, options: { readonly p?: number } = {}): Tensor {
@@ -134,7 +138,12 @@ const distOp: GeneralOp<Order> = /* @__PURE__ */ general('dist', {
   ],
 })
 
-/** The p-norm of a − b (broadcast). @see https://docs.pytorch.org/docs/stable/generated/torch.dist.html */
+/**
+ * The p-norm of a − b (broadcast).
+ * @example
+ * dist(tensor([0, 0]), tensor([3, 4])).item() // 5
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.dist.html
+ */
 export function dist(a: Tensor, b: Tensor, p = 2): Tensor {
   expectTensor('dist', a, 'argument 0')
   expectTensor('dist', b, 'argument 1')

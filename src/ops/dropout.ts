@@ -9,6 +9,9 @@ import { draw } from './drawing.ts'
 
 /**
  * Each element zeroed with probability p, the others scaled by 1/(1 − p); x itself when not training.
+ * @example
+ * nn.functional.dropout(ones([2]), { training: false }).tolist() // [1, 1]
+ * nn.functional.dropout(ones([4]), { p: 1 }).tolist() // [0, 0, 0, 0]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.dropout.html
  */
 export function dropout(

@@ -43,7 +43,12 @@ const minAll: GeneralOp<Reduced> = /* @__PURE__ */ extremum('min', 'MinBackward1
 const amaxOp: GeneralOp<Reduced> = /* @__PURE__ */ extremum('max', 'AmaxBackward0', false)
 const aminOp: GeneralOp<Reduced> = /* @__PURE__ */ extremum('min', 'AminBackward0', false)
 
-/** The largest elements over dims; ties share the gradient. @see https://docs.pytorch.org/docs/stable/generated/torch.amax.html */
+/**
+ * The largest elements over dims; ties share the gradient.
+ * @example
+ * tensor([[1, 4], [3, 2]]).amax(1).tolist() // [4, 3]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.amax.html
+ */
 export function amax(x: Tensor, dim?: DimArgument, options?: DimOptions): Tensor {
   expectTensor('amax', x, 'argument 0')
   const p = reduced(x, dim, 'amax', options)
@@ -51,7 +56,12 @@ export function amax(x: Tensor, dim?: DimArgument, options?: DimOptions): Tensor
   return amaxOp.one([x], p)
 }
 
-/** The smallest elements over dims; ties share the gradient. @see https://docs.pytorch.org/docs/stable/generated/torch.amin.html */
+/**
+ * The smallest elements over dims; ties share the gradient.
+ * @example
+ * tensor([[1, 4], [3, 2]]).amin(1).tolist() // [1, 2]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.amin.html
+ */
 export function amin(x: Tensor, dim?: DimArgument, options?: DimOptions): Tensor {
   expectTensor('amin', x, 'argument 0')
   const p = reduced(x, dim, 'amin', options)
@@ -114,6 +124,11 @@ function along(
 
 /**
  * The largest element; or with a dim, the largest along it and where; or with a tensor, `maximum`.
+ * @example
+ * tensor([1, 4, 3]).max().item() // 4
+ * const { values, indices } = tensor([[1, 4], [3, 2]]).max(1)
+ * values.tolist() // [4, 3]
+ * indices.tolist() // [1, 0]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.max.html
  */
 export function max(x: Tensor): Tensor
@@ -123,7 +138,13 @@ export function max(x: Tensor, other?: Tensor | DimArgument, options?: DimOption
   return along('max', x, other, options)
 }
 
-/** The smallest element; see `max`. @see https://docs.pytorch.org/docs/stable/generated/torch.min.html */
+/**
+ * The smallest element; see `max`.
+ * @example
+ * tensor([1, 4, 3]).min().item() // 1
+ * tensor([[1, 4], [3, 2]]).min(1).indices.tolist() // [0, 1]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.min.html
+ */
 export function min(x: Tensor): Tensor
 export function min(x: Tensor, dim: number | (DimOptions & { dim: number }), options?: DimOptions): ValuesAndIndices
 export function min(x: Tensor, other: Tensor): Tensor
@@ -174,12 +195,22 @@ function position(kind: 'argmax' | 'argmin', x: Tensor, dim: number | DimOptions
   return whereOp.one([x], { dim: d, keepdim: o.keepdim ?? false, kind })
 }
 
-/** Where the largest element is (int32): in the flattened tensor, or along a dim; the first of equals. @see https://docs.pytorch.org/docs/stable/generated/torch.argmax.html */
+/**
+ * Where the largest element is (int32): in the flattened tensor, or along a dim; the first of equals.
+ * @example
+ * tensor([1, 4, 3]).argmax().item() // 1
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.argmax.html
+ */
 export function argmax(x: Tensor, dim?: number | DimOptions, options?: DimOptions): Tensor {
   return position('argmax', x, dim, options)
 }
 
-/** Where the smallest element is; see `argmax`. @see https://docs.pytorch.org/docs/stable/generated/torch.argmin.html */
+/**
+ * Where the smallest element is; see `argmax`.
+ * @example
+ * tensor([[1, 4], [3, 2]]).argmin(0).tolist() // [0, 1]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.argmin.html
+ */
 export function argmin(x: Tensor, dim?: number | DimOptions, options?: DimOptions): Tensor {
   return position('argmin', x, dim, options)
 }

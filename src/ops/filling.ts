@@ -31,19 +31,34 @@ function fillWithDraws(op: string, node: string, x: Tensor, kind: DrawKind, gene
   })
 }
 
-/** x overwritten by uniform numbers in [from, to). @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.uniform_.html */
+/**
+ * x overwritten by uniform numbers in [from, to).
+ * @example
+ * zeros([3]).uniform_(2, 2).tolist() // [2, 2, 2]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.uniform_.html
+ */
 export function uniform_(x: Tensor, from = 0, to = 1, options: GeneratorOption = {}): Tensor {
   floats('uniform_', x.dt)
   return fillWithDraws('uniform_', 'UniformBackward0', x, 'uniform', options.generator ?? defaultGenerator, from, to)
 }
 
-/** x overwritten by normal numbers. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.normal_.html */
+/**
+ * x overwritten by normal numbers.
+ * @example
+ * zeros([3]).normal_(5, 0).tolist() // [5, 5, 5]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.normal_.html
+ */
 export function normal_(x: Tensor, mean = 0, std = 1, options: GeneratorOption = {}): Tensor {
   floats('normal_', x.dt)
   return fillWithDraws('normal_', 'NormalBackward0', x, 'normal', options.generator ?? defaultGenerator, mean, std)
 }
 
-/** x overwritten by ones, with probability p, and zeros. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.bernoulli_.html */
+/**
+ * x overwritten by ones, with probability p, and zeros.
+ * @example
+ * zeros([3]).bernoulli_(1).tolist() // [1, 1, 1]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.bernoulli_.html
+ */
 export function bernoulli_(x: Tensor, p = 0.5, options: GeneratorOption = {}): Tensor {
   return fillWithDraws('bernoulli_', 'BernoulliBackward0', x, 'bernoulli', options.generator ?? defaultGenerator, p, 1)
 }
@@ -70,6 +85,8 @@ const bernoulliOp: GeneralOp<{ readonly generator: Generator }> = /* @__PURE__ *
 /**
  * Draws of 0 and 1, each 1 with the probability that stands in x.
  * Errors: ArgumentError for a probability outside [0, 1], DTypeError for integers.
+ * @example
+ * tensor([0, 1]).bernoulli().tolist() // [0, 1]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.bernoulli.html
  */
 export function bernoulli(x: Tensor, options: GeneratorOption = {}): Tensor {

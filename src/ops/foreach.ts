@@ -44,7 +44,8 @@ export function foreach<A extends unknown[], R>(
  * operation; arguments as for `foreach`.
  * Errors: ArgumentError for an `fn` without an in-place form, an empty list or lists of different lengths; those of the in-place form.
  * @example
- * foreach_(add, params, grads, { alpha: -0.1 }) // each p ← p − 0.1·g
+ * const [params, grads] = [[ones([1]), ones([2])], [ones([1]), ones([2])]]
+ * foreach_(add, params, grads, { alpha: -0.5 }).map((p) => p.tolist()) // [[0.5], [0.5, 0.5]]
  * @see https://docs.pytorch.org/docs/stable/torch.html#foreach-operations
  */
 export function foreach_<A extends unknown[]>(

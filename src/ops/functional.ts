@@ -47,7 +47,12 @@ const geluTanh = /* @__PURE__ */ new ElementwiseOp('gelu', 1, {
   ],
 })
 
-/** x · Φ(x); `approximate: 'tanh'` takes the tanh formula. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.gelu.html */
+/**
+ * x · Φ(x); `approximate: 'tanh'` takes the tanh formula.
+ * @example
+ * nn.functional.gelu(tensor([-1, 1])) // tensor([-0.1587, 0.8413])
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.gelu.html
+ */
 export function gelu(x: Tensor, options: { readonly approximate?: 'none' | 'tanh' } = {}): Tensor {
   checkOptions('gelu', options, { approximate: 'any' })
   const how = options.approximate ?? 'none'
@@ -56,14 +61,24 @@ export function gelu(x: Tensor, options: { readonly approximate?: 'none' | 'tanh
   return (how === 'tanh' ? geluTanh : geluExact).call1(x, null) as Tensor
 }
 
-/** x · σ(x). @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.silu.html */
+/**
+ * x · σ(x).
+ * @example
+ * nn.functional.silu(tensor([0, 1])) // tensor([0.0000, 0.7311])
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.silu.html
+ */
 export const silu: Unary = /* @__PURE__ */ unary('silu', {
   refuses: /* @__PURE__ */ noKernel('silu_cpu', 2),
   value: (x) => x!.mul(x!.sigmoid()),
   vjp: [(g, { a }) => g.mul(a.sigmoid().mul(a.sigmoid().neg().add(1).mul(a).add(1)))],
 })
 
-/** ln(1 + e^(βx))/β, linear above the threshold. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softplus.html */
+/**
+ * ln(1 + e^(βx))/β, linear above the threshold.
+ * @example
+ * nn.functional.softplus(tensor([0, 30])) // tensor([0.6931, 30.0000])
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softplus.html
+ */
 export const softplus: Parametric<[options?: { readonly beta?: number; readonly threshold?: number }]> = /* @__PURE__ */ parametric(
   'softplus',
   {
@@ -78,7 +93,12 @@ export const softplus: Parametric<[options?: { readonly beta?: number; readonly 
   },
 )
 
-/** x above 0, slope·x below. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.leaky_relu.html */
+/**
+ * x above 0, slope·x below.
+ * @example
+ * nn.functional.leakyRelu(tensor([-1, 1])) // tensor([-0.0100, 1.0000])
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.leaky_relu.html
+ */
 export const leakyRelu: Parametric<[negativeSlope?: number]> = /* @__PURE__ */ parametric(
   'leakyRelu',
   {
@@ -90,7 +110,12 @@ export const leakyRelu: Parametric<[negativeSlope?: number]> = /* @__PURE__ */ p
   (slope) => [slope ?? 0.01],
 )
 
-/** x above 0, α(eˣ − 1) below. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.elu.html */
+/**
+ * x above 0, α(eˣ − 1) below.
+ * @example
+ * nn.functional.elu(tensor([-1, 1])) // tensor([-0.6321, 1.0000])
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.elu.html
+ */
 export const elu: Parametric<[alpha?: number]> = /* @__PURE__ */ parametric(
   'elu',
   {
@@ -102,7 +127,12 @@ export const elu: Parametric<[alpha?: number]> = /* @__PURE__ */ parametric(
   (alpha) => [alpha ?? 1],
 )
 
-/** x limited to [minVal, maxVal]; no gradient at the bounds. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.hardtanh.html */
+/**
+ * x limited to [minVal, maxVal]; no gradient at the bounds.
+ * @example
+ * nn.functional.hardtanh(tensor([-2, 0.5, 2])).tolist() // [-1, 0.5, 1]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.hardtanh.html
+ */
 export const hardtanh: Parametric<[options?: { readonly minVal?: number; readonly maxVal?: number }]> = /* @__PURE__ */ parametric(
   'hardtanh',
   {
@@ -117,7 +147,12 @@ export const hardtanh: Parametric<[options?: { readonly minVal?: number; readonl
   },
 )
 
-/** ln σ(x). @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.logsigmoid.html */
+/**
+ * ln σ(x).
+ * @example
+ * nn.functional.logSigmoid(tensor([0, 1])) // tensor([-0.6931, -0.3133])
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.logsigmoid.html
+ */
 export const logSigmoid: Unary = /* @__PURE__ */ unary('logSigmoid', {
   refuses: /* @__PURE__ */ noKernel('log_sigmoid_cpu', 2),
   node: 'LogSigmoidBackward0',

@@ -212,6 +212,8 @@ export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
  * x with `src` (a tensor at least as large as `index`, or a number) written at positions along `dim`. Of several values for
  * one place the last stays.
  * Errors: IndexError for a position out of range, DTypeError when dtypes differ, ShapeError.
+ * @example
+ * zeros([1, 3]).scatter(1, tensor([[2, 0]], { dtype: 'int32' }), tensor([[5, 6]])).tolist() // [[6, 0, 5]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.scatter.html
  */
 export function scatter(x: Tensor, dim: number, index: Tensor, src: Tensor | number): Tensor {
@@ -220,7 +222,12 @@ export function scatter(x: Tensor, dim: number, index: Tensor, src: Tensor | num
   return scatterOp.one([x, index, checkSource('scatter', x, index, src, d)], { dim: d })
 }
 
-/** `scatter` in place. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.scatter_.html */
+/**
+ * `scatter` in place.
+ * @example
+ * zeros([3]).scatter_(0, tensor([2, 0], { dtype: 'int32' }), 9).tolist() // [9, 0, 9]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.scatter_.html
+ */
 export function scatter_(x: Tensor, dim: number, index: Tensor, src: Tensor | number): Tensor {
   const d = checkAlong('scatter_', x, dim, index)
   if (typeof src === 'number') {
@@ -236,6 +243,8 @@ export function scatter_(x: Tensor, dim: number, index: Tensor, src: Tensor | nu
 /**
  * x with `src` added at positions along `dim`; several values for one place all count.
  * Errors: as `scatter`.
+ * @example
+ * zeros([2]).scatterAdd(0, tensor([1, 1], { dtype: 'int32' }), tensor([5, 6])).tolist() // [0, 11]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.scatter_add.html
  */
 export function scatterAdd(x: Tensor, dim: number, index: Tensor, src: Tensor): Tensor {
@@ -243,7 +252,12 @@ export function scatterAdd(x: Tensor, dim: number, index: Tensor, src: Tensor): 
   return scatterAddOp.one([x, index, checkSource('scatterAdd', x, index, src, d)], { dim: d })
 }
 
-/** `scatterAdd` in place. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.scatter_add_.html */
+/**
+ * `scatterAdd` in place.
+ * @example
+ * ones([2]).scatterAdd_(0, tensor([1, 1], { dtype: 'int32' }), tensor([5, 6])).tolist() // [1, 12]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.scatter_add_.html
+ */
 export function scatterAdd_(x: Tensor, dim: number, index: Tensor, src: Tensor): Tensor {
   const d = checkAlong('scatterAdd_', x, dim, index)
   const part = checkSource('scatterAdd_', x, index, src, d)
@@ -256,6 +270,9 @@ export function scatterAdd_(x: Tensor, dim: number, index: Tensor, src: Tensor):
  * x at the positions that `argsort`, `argmax` and the like give: `index` (int32) broadcasts with x in all dims but `dim`;
  * without a dim both count as flat. Negative positions count from the end.
  * Errors: IndexError for a position out of range.
+ * @example
+ * const x = tensor([[3, 1], [2, 4]])
+ * x.takeAlongDim(argsort(x), 1).tolist() // [[1, 3], [2, 4]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.take_along_dim.html
  */
 export function takeAlongDim(x: Tensor, index: Tensor, dim?: number): Tensor {
@@ -331,6 +348,8 @@ const indexSelectBackward: GeneralOp<Into> = /* @__PURE__ */ general('indexSelec
 /**
  * Slices of x along `dim`, in the order of a vector of positions (int32).
  * Errors: IndexError for a position out of range (negative ones are), ShapeError for an index with more dims.
+ * @example
+ * tensor([[1, 2], [3, 4]]).indexSelect(0, tensor([1, 1], { dtype: 'int32' })).tolist() // [[3, 4], [3, 4]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.index_select.html
  */
 export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {

@@ -25,6 +25,8 @@ const INSTANCE_NORM: Known<InstanceNormOptions> = {
 /**
  * x [n, channels, …] normalized over all dims after the channels. Running statistics become the means over the examples.
  * Errors: ShapeError, DTypeError, ArgumentError for one element per channel, or without running statistics where they are used.
+ * @example
+ * nn.functional.instanceNorm(tensor([[[1, 3]]])) // tensor([[[-1.0000, 1.0000]]])
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.instance_norm.html
  */
 export function instanceNorm(x: Tensor, options: InstanceNormOptions = {}): Tensor {

@@ -8,6 +8,8 @@ import { catOp, isNothing } from './concatenate.ts'
 /**
  * x followed by `others`, along an existing dim; dtypes are promoted.
  * Errors: ShapeError when other dims differ.
+ * @example
+ * tensor([1]).catWith([tensor([2, 3])]).tolist() // [1, 2, 3]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.cat.html
  */
 export function catWith(x: Tensor, others: readonly Tensor[], dim = 0): Tensor {

@@ -34,6 +34,8 @@ export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}
 
 /**
  * |input − target|, for shapes that broadcast together (with a warning if they differ).
+ * @example
+ * nn.functional.l1Loss(tensor([1, 2]), tensor([0, 4])).item() // 1.5
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.l1_loss.html
  */
 export function l1Loss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
@@ -62,6 +64,8 @@ const huberOp: FoldedOp = /* @__PURE__ */ folded('huberLoss', {
 /**
  * (input − target)²/2 up to a distance of `delta`, linear beyond.
  * Errors: ArgumentError for delta ≤ 0.
+ * @example
+ * nn.functional.huberLoss(tensor([0, 3]), tensor([1, 1])).item() // 1
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.huber_loss.html
  */
 export function huberLoss(input: Tensor, target: Tensor, options: LossOptions & { readonly delta?: number } = {}): Tensor {
@@ -94,6 +98,8 @@ const smoothL1Op: FoldedOp = /* @__PURE__ */ folded('smoothL1Loss', {
 /**
  * Huber's loss over `beta`: slope ±1 beyond a distance of beta.
  * Errors: ArgumentError for beta < 0.
+ * @example
+ * nn.functional.smoothL1Loss(tensor([0, 3]), tensor([1, 1])).item() // 1
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.smooth_l1_loss.html
  */
 export function smoothL1Loss(input: Tensor, target: Tensor, options: LossOptions & { readonly beta?: number } = {}): Tensor {
@@ -118,6 +124,8 @@ const softMarginOp: FoldedOp = /* @__PURE__ */ folded('softMarginLoss', {
 
 /**
  * ln(1 + e^(−target·input)) for targets ±1.
+ * @example
+ * nn.functional.softMarginLoss(tensor([0, 2]), tensor([1, -1])) // tensor(1.4100)
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.soft_margin_loss.html
  */
 export function softMarginLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
@@ -135,6 +143,8 @@ export interface KLDivOptions {
 
 /**
  * Kullback–Leibler divergence, target·(ln target − input), for an input of logarithms of probabilities; terms of target 0 are 0.
+ * @example
+ * nn.functional.klDiv(tensor([[0.5, 0.5]]).log(), tensor([[0.25, 0.75]]), { reduction: 'batchmean' }) // tensor(0.1308)
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.kl_div.html
  */
 export function klDiv(input: Tensor, target: Tensor, options: KLDivOptions = {}): Tensor {
@@ -244,6 +254,8 @@ const bceWeightedOp: FoldedOp = /* @__PURE__ */ folded('binaryCrossEntropy', /* 
 /**
  * Cross-entropy of probabilities `input` against targets in [0, 1] of the same shape.
  * Errors: ArgumentError for an input outside of [0, 1], ShapeError.
+ * @example
+ * nn.functional.binaryCrossEntropy(tensor([0.5, 0.5]), tensor([0, 1])) // tensor(0.6931)
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.binary_cross_entropy.html
  */
 export function binaryCrossEntropy(input: Tensor, target: Tensor, options: BinaryCrossEntropyOptions = {}): Tensor {

@@ -85,6 +85,8 @@ function varianceFor(input: Tensor, variance: Tensor): Tensor {
  * The negated log-likelihood of targets under normal distributions with mean `input`: ½ (ln v + (input − target)²/v). The
  * gradient of a variance below `eps` is that at eps.
  * Errors: ArgumentError for a negative variance, ShapeError.
+ * @example
+ * nn.functional.gaussianNllLoss(tensor([1]), tensor([3]), tensor([4])) // tensor(1.1931)
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.gaussian_nll_loss.html
  */
 export function gaussianNllLoss(input: Tensor, target: Tensor, variance: Tensor | number, options: GaussianNLLOptions = {}): Tensor {
@@ -115,6 +117,8 @@ const MARGIN: Known<MarginOptions> = { reduction: 'any', margin: 'number' }
 
 /**
  * The input where the target is 1, max(0, margin − input) where it is −1; the sum of both for other targets. The margin is 1.
+ * @example
+ * nn.functional.hingeEmbeddingLoss(tensor([0.5, 0.25]), tensor([1, -1])).item() // 0.625
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.hinge_embedding_loss.html
  */
 export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
@@ -130,6 +134,8 @@ export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: Margi
 /**
  * max(0, −target·(x1 − x2) + margin): target 1 asks for x1 above x2 by the margin (default 0), −1 for the opposite.
  * Errors: ShapeError for operands of different ranks.
+ * @example
+ * nn.functional.marginRankingLoss(tensor([1]), tensor([3]), tensor([1])).item() // 2
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.margin_ranking_loss.html
  */
 export function marginRankingLoss(x1: Tensor, x2: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
@@ -150,6 +156,8 @@ const EPS: number = /* @__PURE__ */ Math.fround(1e-12)
 /**
  * 1 − cos(x1, x2) for target 1, max(0, cos(x1, x2) − margin) for −1: x1 and x2 [n, d] with target [n], or [d] with a
  * target without dims. The margin is 0. Errors: ShapeError.
+ * @example
+ * nn.functional.cosineEmbeddingLoss(tensor([[1, 0]]), tensor([[0, 1]]), tensor([1])).item() // 1
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.cosine_embedding_loss.html
  */
 export function cosineEmbeddingLoss(x1: Tensor, x2: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
@@ -191,6 +199,8 @@ export interface TripletMarginOptions extends MarginOptions {
 /**
  * max(0, ‖anchor − positive‖ − ‖anchor − negative‖ + margin), for vectors in the last dim. The margin is 1.
  * Errors: ShapeError for different ranks, ArgumentError for a margin ≤ 0.
+ * @example
+ * nn.functional.tripletMarginLoss(tensor([[0, 0]]), tensor([[0, 1]]), tensor([[0, 1.5]])) // tensor(0.5000)
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.triplet_margin_loss.html
  */
 export function tripletMarginLoss(anchor: Tensor, positive: Tensor, negative: Tensor, options: TripletMarginOptions = {}): Tensor {
@@ -223,6 +233,8 @@ const logSigmoidOf = (x: Tensor): Tensor => x.minimum(0).sub(x.abs().neg().exp()
 
 /**
  * Cross-entropy of σ(input) against targets in [0, 1] of the same shape, averaged over the classes, which are the last dim.
+ * @example
+ * nn.functional.multilabelSoftMarginLoss(tensor([[0, 0]]), tensor([[0, 1]])) // tensor(0.6931)
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.multilabel_soft_margin_loss.html
  */
 export function multilabelSoftMarginLoss(input: Tensor, target: Tensor, options: WeightedLossOptions = {}): Tensor {
@@ -295,6 +307,8 @@ export interface MultiMarginOptions extends WeightedLossOptions {
  * Σ over the classes i beside the target t of max(0, margin − input[t] + input[i])ᵖ / classes, for an input [n, classes] or
  * [classes] and class numbers [n] or [] (int32).
  * Errors: ArgumentError for a p that is neither 1 nor 2, IndexError for a target that is no class, ShapeError, DTypeError.
+ * @example
+ * nn.functional.multiMarginLoss(tensor([[0.5, 0.25]]), tensor([0], { dtype: 'int32' })).item() // 0.375
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.multi_margin_loss.html
  */
 export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMarginOptions = {}): Tensor {

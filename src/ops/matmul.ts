@@ -139,6 +139,8 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
 /**
  * The product of two matrices.
  * Errors: ShapeError unless both have two dims and the inner sizes agree, DTypeError when the dtypes differ.
+ * @example
+ * tensor([[1, 2]]).mm(tensor([[3], [4]])).tolist() // [[11]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.mm.html
  */
 export function mm(a: Tensor, b: Tensor): Tensor {
@@ -151,6 +153,8 @@ export function mm(a: Tensor, b: Tensor): Tensor {
 /**
  * The products of two stacks of matrices: [b, m, k] and [b, k, n] give [b, m, n].
  * Errors: ShapeError unless both have three dims, equal batches and inner sizes, DTypeError when the dtypes differ.
+ * @example
+ * ones([2, 1, 3]).bmm(ones([2, 3, 1])).tolist() // [[[3]], [[3]]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.bmm.html
  */
 export function bmm(a: Tensor, b: Tensor): Tensor {
@@ -172,6 +176,8 @@ export function bmm(a: Tensor, b: Tensor): Tensor {
 /**
  * A matrix [m, k] times a vector [k].
  * Errors: ShapeError for other ranks and when the sizes differ, DTypeError when the dtypes do.
+ * @example
+ * tensor([[1, 2], [3, 4]]).mv(tensor([1, 1])).tolist() // [3, 7]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.mv.html
  */
 export function mv(a: Tensor, v: Tensor): Tensor {
@@ -189,6 +195,8 @@ export function mv(a: Tensor, v: Tensor): Tensor {
 /**
  * The inner product of two vectors.
  * Errors: ShapeError unless both have one dim and the same size, DTypeError when the dtypes differ.
+ * @example
+ * tensor([1, 2]).dot(tensor([3, 4])).item() // 11
  * @see https://docs.pytorch.org/docs/stable/generated/torch.dot.html
  */
 export function dot(a: Tensor, b: Tensor): Tensor {
@@ -206,6 +214,8 @@ export function dot(a: Tensor, b: Tensor): Tensor {
 /**
  * All products of two vectors' elements: [m] and [n] give [m, n].
  * Errors: ShapeError unless both have one dim.
+ * @example
+ * tensor([1, 2]).outer(tensor([3, 4])).tolist() // [[3, 4], [6, 8]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.outer.html
  */
 export function outer(a: Tensor, b: Tensor): Tensor {
@@ -226,6 +236,8 @@ export interface AddmmOptions {
 /**
  * beta·x + alpha·(a·b) for matrices a [m, k] and b [k, n]; x broadcasts to [m, n].
  * Errors: ShapeError when the shapes don't fit, DTypeError when the dtypes differ.
+ * @example
+ * ones([1, 1]).addmm(tensor([[1, 2]]), tensor([[3], [4]])).tolist() // [[12]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.addmm.html
  */
 export function addmm(x: Tensor, a: Tensor, b: Tensor, options: AddmmOptions = {}): Tensor {

@@ -209,6 +209,8 @@ export interface RMSNormOptions {
 /**
  * x over the root of its mean square over the last dims, which are `normalizedShape`, scaled by the weight.
  * Errors: ShapeError, DTypeError.
+ * @example
+ * nn.functional.rmsNorm(tensor([[3, 4]]), [2]) // tensor([[0.8485, 1.1314]])
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.rms_norm.html
  */
 export function rmsNorm(x: Tensor, normalizedShape: Shape, options: RMSNormOptions = {}): Tensor {
@@ -323,6 +325,8 @@ export interface GroupNormOptions {
 /**
  * Each example's channels normalized in `numGroups` groups: x [n, channels, …], then scaled and shifted per channel.
  * Errors: ShapeError, ArgumentError where the channels don't divide into the groups.
+ * @example
+ * nn.functional.groupNorm(tensor([[1, 3, 5, 9]]), 2) // tensor([[-1.0000, 1.0000, -1.0000, 1.0000]])
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.group_norm.html
  */
 export function groupNorm(x: Tensor, numGroups: number, options: GroupNormOptions = {}): Tensor {
@@ -483,6 +487,8 @@ const BATCH_NORM: Known<BatchNormOptions> = {
 /**
  * x [n, channels, …] normalized per channel. In training the running statistics are updated in place (with the unbiased variance).
  * Errors: ShapeError, DTypeError, ArgumentError without running statistics in evaluation, or with one value per channel in training.
+ * @example
+ * nn.functional.batchNorm(tensor([[1], [3]]), { training: true }) // tensor([[-1.0000], [1.0000]])
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.batch_norm.html
  */
 export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {

@@ -177,6 +177,8 @@ export function maxPool2d(x: Tensor, kernelSize: PairOption, options: MaxPoolOpt
 
 /**
  * `maxPool2d` together with the places: h·w positions in the input's planes, int32.
+ * @example
+ * nn.functional.maxPool2dWithIndices(tensor([[[1, 2], [3, 4]]]), 2).indices.tolist() // [[[3]]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_pool2d.html
  */
 export function maxPool2dWithIndices(x: Tensor, kernelSize: PairOption, options: MaxPoolOptions = {}): MaxPooled {
@@ -187,6 +189,8 @@ export function maxPool2dWithIndices(x: Tensor, kernelSize: PairOption, options:
 /**
  * The largest element of every window of x [n, c, l] (or [c, l]).
  * Errors: as `maxPool2d`.
+ * @example
+ * nn.functional.maxPool1d(tensor([[1, 3, 7, 5]]), 2).tolist() // [[3, 7]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_pool1d.html
  */
 export function maxPool1d(x: Tensor, kernelSize: PairOption, options: MaxPoolOptions = {}): Tensor {
@@ -287,6 +291,8 @@ function averaging(op: string, x: Tensor, kernelSize: PairOption, options: AvgPo
 /**
  * The average of every window of x [n, c, h, w] (or [c, h, w]).
  * Errors: ShapeError when no window fits, DTypeError for integers, ArgumentError for impossible options.
+ * @example
+ * nn.functional.avgPool2d(tensor([[[1, 2], [3, 4]]]), 2).tolist() // [[[2.5]]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.avg_pool2d.html
  */
 export function avgPool2d(x: Tensor, kernelSize: PairOption, options: AvgPoolOptions = {}): Tensor {
@@ -296,6 +302,8 @@ export function avgPool2d(x: Tensor, kernelSize: PairOption, options: AvgPoolOpt
 /**
  * The average of every window of x [n, c, l] (or [c, l]).
  * Errors: as `avgPool2d`.
+ * @example
+ * nn.functional.avgPool1d(tensor([[1, 3, 5, 7]]), 2).tolist() // [[2, 6]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.avg_pool1d.html
  */
 export function avgPool1d(x: Tensor, kernelSize: PairOption, options: AvgPoolOptions = {}): Tensor {
@@ -351,6 +359,8 @@ const adaptiveBack: GeneralOp<Adaptive> = /* @__PURE__ */ general('adaptiveAvgPo
 /**
  * Averages of x [n, c, h, w] (or [c, h, w]) over as many windows of nearly equal size as `outputSize` says; null keeps a size.
  * Errors: ShapeError for other ranks and for empty images, DTypeError for integers.
+ * @example
+ * nn.functional.adaptiveAvgPool2d(tensor([[[1, 2], [3, 4]]]), 1).tolist() // [[[2.5]]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.adaptive_avg_pool2d.html
  */
 export function adaptiveAvgPool2d(x: Tensor, outputSize: number | readonly [number | null, number | null]): Tensor {

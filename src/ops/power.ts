@@ -9,14 +9,24 @@ import { noKernel, refuseResult } from '../op/operands.ts'
 import { isTensor, refuse } from '../tensor.ts'
 import { zero } from './rules.ts'
 
-/** 1/x. @see https://docs.pytorch.org/docs/stable/generated/torch.reciprocal.html */
+/**
+ * 1/x.
+ * @example
+ * tensor([2, 4]).reciprocal().tolist() // [0.5, 0.25]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.reciprocal.html
+ */
 export const reciprocal: Unary = /* @__PURE__ */ unary('reciprocal', {
   result: 'float',
   value: (x) => x!.reciprocal(),
   vjp: [(g, { y }) => g.neg().mul(y.mul(y))],
 })
 
-/** x². @see https://docs.pytorch.org/docs/stable/generated/torch.square.html */
+/**
+ * x².
+ * @example
+ * tensor([-2, 3]).square().tolist() // [4, 9]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.square.html
+ */
 export const square: Unary = /* @__PURE__ */ unary('square', {
   node: 'PowBackward0',
   fixed: { exponent: 2 },
@@ -25,10 +35,20 @@ export const square: Unary = /* @__PURE__ */ unary('square', {
   vjp: [(g, { a }) => g.mul(a.mul(2))],
 })
 
-/** √x; the gradient at 0 is infinite. @see https://docs.pytorch.org/docs/stable/generated/torch.sqrt.html */
+/**
+ * √x; the gradient at 0 is infinite.
+ * @example
+ * tensor([4, 9]).sqrt().tolist() // [2, 3]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.sqrt.html
+ */
 export const sqrt: Unary = /* @__PURE__ */ unary('sqrt', { result: 'float', value: (x) => x!.sqrt(), vjp: [(g, { y }) => g.div(y.mul(2))] })
 
-/** 1/√x. @see https://docs.pytorch.org/docs/stable/generated/torch.rsqrt.html */
+/**
+ * 1/√x.
+ * @example
+ * tensor([1, 4]).rsqrt().tolist() // [1, 0.5]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.rsqrt.html
+ */
 export const rsqrt: Unary = /* @__PURE__ */ unary('rsqrt', {
   result: 'float',
   value: (x) => x!.sqrt().reciprocal(),
@@ -135,6 +155,8 @@ function power(a: TensorOrNumber, b: TensorOrNumber): Tensor {
 
 /**
  * a to the power b; either may be a JS number.
+ * @example
+ * tensor([1, 2, 3]).pow(2).tolist() // [1, 4, 9]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.pow.html
  */
 export const pow: ((a: Tensor, b: TensorOrNumber) => Tensor) & HasOp & { readonly inPlace: (a: Tensor, b: TensorOrNumber) => Tensor } =

@@ -69,13 +69,20 @@ function quantileOf(op: string, x: Tensor, q: number | Tensor, options: Quantile
 /**
  * The q-th quantiles (0 ≤ q ≤ 1; a number, or a vector that adds a first dim) of all elements or along a dim. A NaN makes
  * its line NaN. Errors: ArgumentError, DTypeError, IndexError for nothing.
+ * @example
+ * quantile(tensor([1, 2, 3, 4]), tensor([0.5, 1])).tolist() // [2.5, 4]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.quantile.html
  */
 export function quantile(x: Tensor, q: number | Tensor, options: QuantileOptions = {}): Tensor {
   return quantileOf('quantile', x, q, options, false)
 }
 
-/** As `quantile`, of the elements that aren't NaN. @see https://docs.pytorch.org/docs/stable/generated/torch.nanquantile.html */
+/**
+ * As `quantile`, of the elements that aren't NaN.
+ * @example
+ * nanquantile(tensor([1, NaN, 3]), 0.5).item() // 2
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nanquantile.html
+ */
 export function nanquantile(x: Tensor, q: number | Tensor, options: QuantileOptions = {}): Tensor {
   return quantileOf('nanquantile', x, q, options, true)
 }

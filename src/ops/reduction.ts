@@ -89,6 +89,8 @@ const meanOp: GeneralOp<Reduced> = /* @__PURE__ */ general('mean', {
 
 /**
  * The mean over dims (all of them by default). Errors: DTypeError for integers.
+ * @example
+ * tensor([[1, 2], [3, 4]]).mean(0).tolist() // [2, 3]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.mean.html
  */
 export function mean(x: Tensor, dim?: DimArgument<TypedDims>, options?: TypedDims): Tensor {
@@ -175,14 +177,24 @@ function spread(
   return op.one([x], { ...p, correction, node: name })
 }
 
-/** The variance over dims; unbiased unless `correction` says otherwise. @see https://docs.pytorch.org/docs/stable/generated/torch.var.html */
+/**
+ * The variance over dims; unbiased unless `correction` says otherwise.
+ * @example
+ * tensor([1, 2, 3, 6]).var({ correction: 0 }).item() // 3.5
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.var.html
+ */
 function variance(x: Tensor, dim?: DimArgument<SpreadOptions>, options?: SpreadOptions): Tensor {
   return spread(varOp, 'var', x, dim, options)
 }
 
 export { variance as var }
 
-/** The standard deviation over dims. @see https://docs.pytorch.org/docs/stable/generated/torch.std.html */
+/**
+ * The standard deviation over dims.
+ * @example
+ * tensor([1, 2, 3]).std().item() // 1
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.std.html
+ */
 export function std(x: Tensor, dim?: DimArgument<SpreadOptions>, options?: SpreadOptions): Tensor {
   return spread(stdOp, 'std', x, dim, options)
 }
@@ -220,7 +232,12 @@ function othersProduct(x: Tensor, dims: readonly number[]): Tensor {
     .permute(inverse)
 }
 
-/** The product over dims; the gradient is exact with zeros among the elements. @see https://docs.pytorch.org/docs/stable/generated/torch.prod.html */
+/**
+ * The product over dims; the gradient is exact with zeros among the elements.
+ * @example
+ * tensor([2, 3, 4]).prod().item() // 24
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.prod.html
+ */
 export function prod(x: Tensor, dim?: DimArgument<TypedDims>, options?: TypedDims): Tensor {
   expectTensor('prod', x, 'argument 0')
   const p = reduced(x, dim, 'prod', options, TYPED)
@@ -246,19 +263,34 @@ function logic(kind: 'any' | 'all'): GeneralOp<Reduced> {
 const anyOp: GeneralOp<Reduced> = /* @__PURE__ */ logic('any')
 const allOp: GeneralOp<Reduced> = /* @__PURE__ */ logic('all')
 
-/** Is any element not zero? @see https://docs.pytorch.org/docs/stable/generated/torch.any.html */
+/**
+ * Is any element not zero?
+ * @example
+ * tensor([[1, 0], [0, 0]]).any(1).tolist() // [true, false]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.any.html
+ */
 export function any(x: Tensor, dim?: DimArgument, options?: DimOptions): Tensor {
   expectTensor('any', x, 'argument 0')
   return anyOp.one([x], reduced(x, dim, 'any', options))
 }
 
-/** Are all elements not zero? @see https://docs.pytorch.org/docs/stable/generated/torch.all.html */
+/**
+ * Are all elements not zero?
+ * @example
+ * tensor([true, false]).all().tolist() // false
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.all.html
+ */
 export function all(x: Tensor, dim?: DimArgument, options?: DimOptions): Tensor {
   expectTensor('all', x, 'argument 0')
   return allOp.one([x], reduced(x, dim, 'all', options))
 }
 
-/** log Σ eˣ over dims, without overflow. @see https://docs.pytorch.org/docs/stable/generated/torch.logsumexp.html */
+/**
+ * log Σ eˣ over dims, without overflow.
+ * @example
+ * tensor([0, 0]).logsumexp(0) // tensor(0.6931)
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.logsumexp.html
+ */
 export function logsumexp(x: Tensor, dim?: DimArgument, options?: DimOptions): Tensor {
   expectTensor('logsumexp', x, 'argument 0')
   return logsumexpOp.one([x.dt.floating ? x : x.to('float32')], reduced(x, dim, 'logsumexp', options))

@@ -187,6 +187,8 @@ function checkImages(op: string, x: Tensor, r: number): void {
 
 /**
  * Channels spread over pixels: (…, C·r², H, W) becomes (…, C, H·r, W·r). Errors: ShapeError, ArgumentError.
+ * @example
+ * nn.functional.pixelShuffle(zeros([1, 8, 2, 2]), 2).shape // [1, 2, 4, 4]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.pixel_shuffle.html
  */
 export function pixelShuffle(x: Tensor, upscaleFactor: number): Tensor {
@@ -204,7 +206,12 @@ export function pixelShuffle(x: Tensor, upscaleFactor: number): Tensor {
   return shuffleOp.one([x], { r: upscaleFactor, up: true })
 }
 
-/** The way back of `pixelShuffle`. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.pixel_unshuffle.html */
+/**
+ * The way back of `pixelShuffle`.
+ * @example
+ * nn.functional.pixelUnshuffle(zeros([1, 2, 4, 4]), 2).shape // [1, 8, 2, 2]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.pixel_unshuffle.html
+ */
 export function pixelUnshuffle(x: Tensor, downscaleFactor: number): Tensor {
   const op = 'pixelUnshuffle'
   checkImages(op, x, downscaleFactor)

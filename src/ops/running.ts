@@ -24,6 +24,8 @@ const smallest = /* @__PURE__ */ chooser<Chosen>('cummin', 'CumminBackward0', (l
 
 /**
  * The largest element so far along `dim`, and where it is (the last of equals).
+ * @example
+ * cummax(tensor([1, 3, 2]), 0).values.tolist() // [1, 3, 3]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.cummax.html
  */
 export function cummax(x: Tensor, dim: number): ValuesAndIndices {
@@ -31,7 +33,12 @@ export function cummax(x: Tensor, dim: number): ValuesAndIndices {
   return largest(x, { dim: wrapDim(dim, x.layout.rank, 'cummax'), keepdim: true })
 }
 
-/** The smallest element so far along `dim`; see `cummax`. @see https://docs.pytorch.org/docs/stable/generated/torch.cummin.html */
+/**
+ * The smallest element so far along `dim`; see `cummax`.
+ * @example
+ * cummin(tensor([3, 1, 2]), 0).values.tolist() // [3, 1, 1]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.cummin.html
+ */
 export function cummin(x: Tensor, dim: number): ValuesAndIndices {
   expectTensor('cummin', x, 'argument 0')
   return smallest(x, { dim: wrapDim(dim, x.layout.rank, 'cummin'), keepdim: true })
@@ -88,7 +95,12 @@ function fromBack(x: Tensor, dim: number): Tensor {
   return x.layout.rank === 0 ? logcumsumexp(x, 0) : logcumsumexp(x.flip(dim), dim).flip(dim)
 }
 
-/** ln of the running sum of eˣ along `dim`, without overflow. @see https://docs.pytorch.org/docs/stable/generated/torch.logcumsumexp.html */
+/**
+ * ln of the running sum of eˣ along `dim`, without overflow.
+ * @example
+ * logcumsumexp(tensor([0, 0]), 0) // tensor([0.0000, 0.6931])
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.logcumsumexp.html
+ */
 export function logcumsumexp(x: Tensor, dim: number): Tensor {
   expectTensor('logcumsumexp', x, 'argument 0')
   return logcumsumexpOp.one([x.dt.floating ? x : x.to('float32')], { dim: wrapDim(dim, x.layout.rank, 'logcumsumexp') })

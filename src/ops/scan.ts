@@ -33,7 +33,12 @@ const cumsumOp: GeneralOp<Along> = /* @__PURE__ */ general('cumsum', {
   batch: (b) => front(b).cumsum(b.p.dim + 1),
 })
 
-/** Running sums along `dim`. @see https://docs.pytorch.org/docs/stable/generated/torch.cumsum.html */
+/**
+ * Running sums along `dim`.
+ * @example
+ * tensor([1, 2, 3]).cumsum(0).tolist() // [1, 3, 6]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.cumsum.html
+ */
 export function cumsum(x: Tensor, dim: number): Tensor {
   expectTensor('cumsum', x, 'argument 0')
   return cumsumOp.one([x], { dim: wrapDim(dim, x.layout.rank, 'cumsum') })
@@ -79,7 +84,12 @@ function cumprodVjp(g: Tensor, x: Tensor, y: Tensor, dim: number): Tensor {
   return parts[0]!.catWith(parts.slice(1), dim)
 }
 
-/** Running products along `dim`. @see https://docs.pytorch.org/docs/stable/generated/torch.cumprod.html */
+/**
+ * Running products along `dim`.
+ * @example
+ * tensor([1, 2, 3]).cumprod(0).tolist() // [1, 2, 6]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.cumprod.html
+ */
 export function cumprod(x: Tensor, dim: number): Tensor {
   expectTensor('cumprod', x, 'argument 0')
   return cumprodOp.one([x], { dim: wrapDim(dim, x.layout.rank, 'cumprod') })

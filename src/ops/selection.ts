@@ -133,6 +133,8 @@ const maskedSelectBackward: GeneralOp<Selected> = /* @__PURE__ */ general('maske
 /**
  * The elements where the mask (bool) holds, as a vector; mask and x broadcast.
  * Errors: DTypeError for a mask that isn't bool, ShapeError; UnsupportedError inside vmap.
+ * @example
+ * tensor([1, 2, 3]).maskedSelect(tensor([true, false, true])).tolist() // [1, 3]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.masked_select.html
  */
 export function maskedSelect(x: Tensor, mask: Tensor): Tensor {
@@ -150,14 +152,16 @@ export interface NonzeroOptions {
   readonly asTuple?: boolean
 }
 
-export function nonzero(x: Tensor, options: { readonly asTuple: true }): Tensor[]
-export function nonzero(x: Tensor, options?: NonzeroOptions): Tensor
 /**
  * The positions of all elements that aren't 0: an int32 matrix with a row for each, in row-major order; or, with `asTuple`,
  * one vector for each dim, which `index` takes.
  * Errors: UnsupportedError inside vmap.
+ * @example
+ * tensor([0, 5, 6]).nonzero().tolist() // [[1], [2]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nonzero.html
  */
+export function nonzero(x: Tensor, options: { readonly asTuple: true }): Tensor[]
+export function nonzero(x: Tensor, options?: NonzeroOptions): Tensor
 export function nonzero(x: Tensor, options: NonzeroOptions = {}): Tensor | Tensor[] {
   expectTensor('nonzero', x, 'argument 0')
   checkOptions('nonzero', options, { asTuple: 'boolean' })

@@ -18,6 +18,8 @@ export interface NormalizeOptions {
 
 /**
  * x over its p-norm along a dim.
+ * @example
+ * nn.functional.normalize(tensor([[3, 4]])) // tensor([[0.6000, 0.8000]])
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.normalize.html
  */
 export function normalize(x: Tensor, options: NormalizeOptions = {}): Tensor {
@@ -37,6 +39,8 @@ export interface CosineSimilarityOptions {
 
 /**
  * The cosine of the angle between vectors of a and b along a dim; shapes broadcast.
+ * @example
+ * nn.functional.cosineSimilarity(tensor([[1, 0]]), tensor([[1, 1]])) // tensor([0.7071])
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.cosine_similarity.html
  */
 export function cosineSimilarity(a: Tensor, b: Tensor, options: CosineSimilarityOptions = {}): Tensor {
@@ -62,6 +66,8 @@ export interface PairwiseDistanceOptions {
 
 /**
  * The p-norm of a − b + eps along the last dim; shapes broadcast.
+ * @example
+ * nn.functional.pairwiseDistance(tensor([[0, 0]]), tensor([[3, 4]])) // tensor([5.0000])
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.pairwise_distance.html
  */
 export function pairwiseDistance(a: Tensor, b: Tensor, options: PairwiseDistanceOptions = {}): Tensor {

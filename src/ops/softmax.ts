@@ -111,6 +111,8 @@ export function softmax(x: Tensor, dim: number, options: SoftmaxOptions = {}): T
 
 /**
  * The logarithm of softmax, without cancellation or overflow; otherwise as `softmax`.
+ * @example
+ * tensor([0, 0]).logSoftmax(0) // tensor([-0.6931, -0.6931])
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.log_softmax.html
  */
 export function logSoftmax(x: Tensor, dim: number, options: SoftmaxOptions = {}): Tensor {

@@ -59,12 +59,22 @@ function sortAs(op: string, x: Tensor, dim?: number | SortOptions, options?: Sor
   return (stable === undefined ? sorted : stableSorted)(x, { dim: d, keepdim: true, descending })
 }
 
-/** The positions that sort along a dim; see `sort`. @see https://docs.pytorch.org/docs/stable/generated/torch.argsort.html */
+/**
+ * The positions that sort along a dim; see `sort`.
+ * @example
+ * argsort(tensor([3, 1, 2])).tolist() // [1, 2, 0]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.argsort.html
+ */
 export function argsort(x: Tensor, dim?: number | SortOptions, options?: SortOptions): Tensor {
   return sortAs('argsort', x, dim, options).indices
 }
 
-/** The elements sorted along the first dim. @see https://docs.pytorch.org/docs/stable/generated/torch.msort.html */
+/**
+ * The elements sorted along the first dim.
+ * @example
+ * msort(tensor([[3, 1], [2, 4]])).tolist() // [[2, 1], [3, 4]]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.msort.html
+ */
 export function msort(x: Tensor): Tensor {
   return sortAs('msort', x, 0).values
 }
@@ -88,6 +98,8 @@ const sizeOf = (x: Tensor, dim: number): number => x.layout.shape[dim] ?? 1
 /**
  * The k largest (or smallest) elements along a dim, in order, and where they were; NaN counts as the largest.
  * Errors: IndexError for a k beyond the size.
+ * @example
+ * topk(tensor([1, 4, 3]), 2).values.tolist() // [4, 3]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.topk.html
  */
 export function topk(x: Tensor, k: number, dim?: number | TopkOptions, options?: TopkOptions): ValuesAndIndices {
@@ -121,6 +133,8 @@ function refuseNone(x: Tensor, dim: number, op: string): void {
 /**
  * The k-th smallest element along a dim (the last by default; k counts from 1) and where it is.
  * Errors: IndexError for a k outside of 1 … size.
+ * @example
+ * kthvalue(tensor([3, 1, 2]), 2).values.item() // 2
  * @see https://docs.pytorch.org/docs/stable/generated/torch.kthvalue.html
  */
 export function kthvalue(x: Tensor, k: number, dim?: number | ChoiceOptions, options?: ChoiceOptions): ValuesAndIndices {
@@ -178,20 +192,27 @@ function medianOf(
   return (op === 'median' ? medianAlong : nanmedianAlong)(x, { dim: d, keepdim })
 }
 
-export function median(x: Tensor): Tensor
-export function median(x: Tensor, dim: number | (ChoiceOptions & { dim: number }), options?: ChoiceOptions): ValuesAndIndices
 /**
  * The median of all elements (equal ones share the gradient), or along a dim with its position; of an even number of
  * elements the lower one. NaN if there is one.
+ * @example
+ * median(tensor([3, 1, 2])).item() // 2
  * @see https://docs.pytorch.org/docs/stable/generated/torch.median.html
  */
+export function median(x: Tensor): Tensor
+export function median(x: Tensor, dim: number | (ChoiceOptions & { dim: number }), options?: ChoiceOptions): ValuesAndIndices
 export function median(x: Tensor, dim?: number | ChoiceOptions, options?: ChoiceOptions): Tensor | ValuesAndIndices {
   return medianOf('median', x, dim, options)
 }
 
+/**
+ * As `median`, of the elements that aren't NaN.
+ * @example
+ * nanmedian(tensor([3, NaN, 2])).item() // 2
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nanmedian.html
+ */
 export function nanmedian(x: Tensor): Tensor
 export function nanmedian(x: Tensor, dim: number | (ChoiceOptions & { dim: number }), options?: ChoiceOptions): ValuesAndIndices
-/** As `median`, of the elements that aren't NaN. @see https://docs.pytorch.org/docs/stable/generated/torch.nanmedian.html */
 export function nanmedian(x: Tensor, dim?: number | ChoiceOptions, options?: ChoiceOptions): Tensor | ValuesAndIndices {
   return medianOf('nanmedian', x, dim, options)
 }
@@ -215,6 +236,8 @@ const modeOp = /* @__PURE__ */ chooser<Chosen>('mode', 'ModeBackward0', (line) =
 
 /**
  * The most frequent element along a dim (the last by default), the smallest of equally frequent ones, and its last position.
+ * @example
+ * mode(tensor([1, 2, 2])).values.item() // 2
  * @see https://docs.pytorch.org/docs/stable/generated/torch.mode.html
  */
 export function mode(x: Tensor, dim?: number | ChoiceOptions, options?: ChoiceOptions): ValuesAndIndices {
@@ -264,6 +287,8 @@ const searchOp: GeneralOp<{ right: boolean }> = /* @__PURE__ */ general('searchs
 /**
  * Where values belong in a sorted sequence (its last dim), as int32: before equal elements, or after them with `right`.
  * The sequence is a vector, or has the values' shape but for the last dim. Errors: ShapeError.
+ * @example
+ * searchsorted(tensor([1, 3, 5]), tensor([3, 6])).tolist() // [1, 3]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.searchsorted.html
  */
 export function searchsorted(sequence: Tensor, values: Tensor | number, options: SearchOptions = {}): Tensor {
@@ -285,7 +310,12 @@ function search(op: string, sequence: Tensor, values: Tensor | number, options: 
   return searchOp.one([sequence, asked], { right: options.right ?? false })
 }
 
-/** Where values belong among boundaries (a sorted vector); see `searchsorted`. @see https://docs.pytorch.org/docs/stable/generated/torch.bucketize.html */
+/**
+ * Where values belong among boundaries (a sorted vector); see `searchsorted`.
+ * @example
+ * bucketize(tensor([0, 2, 5]), tensor([1, 3])).tolist() // [0, 1, 2]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.bucketize.html
+ */
 export function bucketize(x: Tensor, boundaries: Tensor, options: SearchOptions = {}): Tensor {
   return search('bucketize', boundaries, x, options)
 }

@@ -22,6 +22,8 @@ const finite = <V extends Arith<V>>(x: V): V => x.abs().lt(Number.POSITIVE_INFIN
 
 /**
  * ln(eᵃ + eᵇ) without overflow.
+ * @example
+ * logaddexp(tensor([0]), tensor([0])) // tensor([0.6931])
  * @see https://docs.pytorch.org/docs/stable/generated/torch.logaddexp.html
  */
 export const logaddexp: Binary = /* @__PURE__ */ binary('logaddexp', {
@@ -33,7 +35,12 @@ export const logaddexp: Binary = /* @__PURE__ */ binary('logaddexp', {
   vjp: [(g, { a, b }) => g.div(lift(b, a).sub(a).exp().add(1)), (g, { a, b }) => g.div(lift(a, b).sub(b).exp().add(1))],
 })
 
-/** log₂(2ᵃ + 2ᵇ) without overflow. @see https://docs.pytorch.org/docs/stable/generated/torch.logaddexp2.html */
+/**
+ * log₂(2ᵃ + 2ᵇ) without overflow.
+ * @example
+ * logaddexp2(tensor([3]), tensor([3])).tolist() // [4]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.logaddexp2.html
+ */
 export const logaddexp2: Binary = /* @__PURE__ */ binary('logaddexp2', {
   result: 'float',
   value: (a, b) => {
@@ -49,7 +56,12 @@ const byNumber =
   (numbers: number): string =>
     names[numbers & 1 ? 2 : numbers & 2 ? 1 : 0]
 
-/** a · ln b, and 0 where a is 0 (b may be 0 there, too). @see https://docs.pytorch.org/docs/stable/special.html#torch.special.xlogy */
+/**
+ * a · ln b, and 0 where a is 0 (b may be 0 there, too).
+ * @example
+ * xlogy(tensor([0, 1]), tensor([0, 2])) // tensor([0.0000, 0.6931])
+ * @see https://docs.pytorch.org/docs/stable/special.html#torch.special.xlogy
+ */
 export const xlogy: Binary = /* @__PURE__ */ binary('xlogy', {
   node: /* @__PURE__ */ byNumber('XlogyBackward0', 'XlogyBackward2', 'XlogyBackward1'),
   result: 'float',
@@ -60,7 +72,12 @@ export const xlogy: Binary = /* @__PURE__ */ binary('xlogy', {
   ],
 })
 
-/** a · ln(1 + b), and 0 where a is 0. @see https://docs.pytorch.org/docs/stable/special.html#torch.special.xlog1py */
+/**
+ * a · ln(1 + b), and 0 where a is 0.
+ * @example
+ * xlog1py(tensor([0, 1]), tensor([-1, 1])) // tensor([0.0000, 0.6931])
+ * @see https://docs.pytorch.org/docs/stable/special.html#torch.special.xlog1py
+ */
 export const xlog1py: Binary = /* @__PURE__ */ binary('xlog1py', {
   node: /* @__PURE__ */ byNumber('SpecialXlog1PyBackward0', 'SpecialXlog1PyBackward2', 'SpecialXlog1PyBackward1'),
   result: 'float',
@@ -71,7 +88,12 @@ export const xlog1py: Binary = /* @__PURE__ */ binary('xlog1py', {
   ],
 })
 
-/** √(a² + b²) without overflow. @see https://docs.pytorch.org/docs/stable/generated/torch.hypot.html */
+/**
+ * √(a² + b²) without overflow.
+ * @example
+ * hypot(tensor([3]), tensor([4])).tolist() // [5]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.hypot.html
+ */
 export const hypot: Binary = /* @__PURE__ */ binary('hypot', {
   refuses: /* @__PURE__ */ noKernel('hypot_cpu', 2),
   value: (a, b) => {
@@ -84,7 +106,12 @@ export const hypot: Binary = /* @__PURE__ */ binary('hypot', {
   vjp: [(g, { a, y }) => g.mul(a.div(y)), (g, { b, y }) => g.mul(b.div(y))],
 })
 
-/** |a| with the sign of b (of −0, too); the gradient at a = 0 is 0. @see https://docs.pytorch.org/docs/stable/generated/torch.copysign.html */
+/**
+ * |a| with the sign of b (of −0, too); the gradient at a = 0 is 0.
+ * @example
+ * copysign(tensor([1, 2]), -0).tolist() // [-1, -2]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.copysign.html
+ */
 export const copysign: Binary = /* @__PURE__ */ binary('copysign', {
   node: (numbers) => (numbers > 0 ? 'CopysignBackward1' : 'CopysignBackward0'),
   result: 'float',
@@ -95,7 +122,12 @@ export const copysign: Binary = /* @__PURE__ */ binary('copysign', {
 const floatSign = /* @__PURE__ */ new ElementwiseOp('signbit', 1, { result: 'bool', value: (x) => negative(x!) })
 const integerSign = /* @__PURE__ */ new ElementwiseOp('signbit', 1, { result: 'bool', value: (x) => x!.lt(0) })
 
-/** Is the sign bit set? True for −0. @see https://docs.pytorch.org/docs/stable/generated/torch.signbit.html */
+/**
+ * Is the sign bit set? True for −0.
+ * @example
+ * signbit(tensor([-1, -0, 2])).tolist() // [true, true, false]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.signbit.html
+ */
 export function signbit(x: Tensor): Tensor {
   expectTensor('signbit', x, 'argument 0')
   return (x.dt.floating ? floatSign : integerSign).call1(x, null) as Tensor
@@ -109,6 +141,8 @@ const heavisideOp = /* @__PURE__ */ new ElementwiseOp('heaviside', 2, {
 
 /**
  * 0 below 0 (and for NaN), 1 above, `values` at 0. Errors: DTypeError for different dtypes, in a backward pass UnsupportedError.
+ * @example
+ * heaviside(tensor([-1, 0, 2]), tensor([0.5])).tolist() // [0, 0.5, 1]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.heaviside.html
  */
 export function heaviside(x: Tensor, values: Tensor): Tensor {
@@ -123,7 +157,12 @@ export function heaviside(x: Tensor, values: Tensor): Tensor {
   return heavisideOp.call2(x, values, null) as Tensor
 }
 
-/** ⌊a / b⌋; the gradient is 0. Errors: ArgumentError for integers by 0. @see https://docs.pytorch.org/docs/stable/generated/torch.floor_divide.html */
+/**
+ * ⌊a / b⌋; the gradient is 0. Errors: ArgumentError for integers by 0.
+ * @example
+ * floorDivide(tensor([7, -7]), 2).tolist() // [3, -4]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.floor_divide.html
+ */
 export function floorDivide(a: Tensor, b: TensorOrNumber): Tensor {
   return div(a, b, { roundingMode: 'floor' })
 }
@@ -138,6 +177,8 @@ const LARGEST = { float32: 3.4028234663852886e38, float64: Number.MAX_VALUE }
 
 /**
  * NaNs become `nan` (0), infinities `posinf` and `neginf` (the largest and smallest numbers of the dtype); their gradient is 0.
+ * @example
+ * nanToNum(tensor([NaN, 1]), { nan: 0 }).tolist() // [0, 1]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nan_to_num.html
  */
 export function nanToNum(x: Tensor, options: { readonly nan?: number; readonly posinf?: number; readonly neginf?: number } = {}): Tensor {
@@ -148,7 +189,12 @@ export function nanToNum(x: Tensor, options: { readonly nan?: number; readonly p
   return nanToNumOp.call1(x, [options.nan ?? 0, options.posinf ?? largest, options.neginf ?? -largest]) as Tensor
 }
 
-/** Degrees as radians. @see https://docs.pytorch.org/docs/stable/generated/torch.deg2rad.html */
+/**
+ * Degrees as radians.
+ * @example
+ * deg2rad(tensor([180])) // tensor([3.1416])
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.deg2rad.html
+ */
 export const deg2rad: Unary = /* @__PURE__ */ unary('deg2rad', {
   node: 'Deg2RadBackward0',
   result: 'float',
@@ -156,7 +202,12 @@ export const deg2rad: Unary = /* @__PURE__ */ unary('deg2rad', {
   vjp: [(g) => g.mul(Math.PI / 180)],
 })
 
-/** Radians as degrees. @see https://docs.pytorch.org/docs/stable/generated/torch.rad2deg.html */
+/**
+ * Radians as degrees.
+ * @example
+ * rad2deg(tensor([Math.PI])).item() // 180
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.rad2deg.html
+ */
 export const rad2deg: Unary = /* @__PURE__ */ unary('rad2deg', {
   node: 'Rad2DegBackward0',
   result: 'float',
@@ -181,6 +232,8 @@ const logitWithin = /* @__PURE__ */ new ElementwiseOp('logit', 1, {
 
 /**
  * ln(x / (1 − x)); with `eps`, x is first brought into [eps, 1 − eps].
+ * @example
+ * logit(tensor([0.5, 0.9])) // tensor([0.0000, 2.1972])
  * @see https://docs.pytorch.org/docs/stable/special.html#torch.special.logit
  */
 export function logit(x: Tensor, options: number | { readonly eps?: number } = {}): Tensor {
@@ -188,7 +241,12 @@ export function logit(x: Tensor, options: number | { readonly eps?: number } = {
   return (eps === undefined ? logitPlain.call1(x, null) : logitWithin.call1(x, [eps, 1 - eps])) as Tensor
 }
 
-/** sin(πx) / (πx), and 1 at 0. @see https://docs.pytorch.org/docs/stable/special.html#torch.special.sinc */
+/**
+ * sin(πx) / (πx), and 1 at 0.
+ * @example
+ * sinc(tensor([0, 0.5])) // tensor([1.0000, 0.6366])
+ * @see https://docs.pytorch.org/docs/stable/special.html#torch.special.sinc
+ */
 export const sinc: Unary = /* @__PURE__ */ unary('sinc', {
   result: 'float',
   value: (x) => {
@@ -204,7 +262,12 @@ export const sinc: Unary = /* @__PURE__ */ unary('sinc', {
   ],
 })
 
-/** −x ln x, 0 at 0, −∞ below. @see https://docs.pytorch.org/docs/stable/special.html#torch.special.entr */
+/**
+ * −x ln x, 0 at 0, −∞ below.
+ * @example
+ * entr(tensor([0.5])) // tensor([0.3466])
+ * @see https://docs.pytorch.org/docs/stable/special.html#torch.special.entr
+ */
 export const entr: Unary = /* @__PURE__ */ unary('entr', {
   node: 'SpecialEntrBackward0',
   result: 'float',
@@ -228,7 +291,12 @@ const erfcMap = /* @__PURE__ */ mapped<null>('erfc', {
   },
 })
 
-/** 1 − erf x without cancellation: within 2 ulp in float64. @see https://docs.pytorch.org/docs/stable/special.html#torch.special.erfc */
+/**
+ * 1 − erf x without cancellation: within 2 ulp in float64.
+ * @example
+ * erfc(tensor([0, 1])) // tensor([1.0000, 0.1573])
+ * @see https://docs.pytorch.org/docs/stable/special.html#torch.special.erfc
+ */
 export function erfc(x: Tensor): Tensor {
   return erfcMap(x, null)
 }
@@ -248,7 +316,12 @@ const erfinvMap = /* @__PURE__ */ mapped<null>('erfinv', {
   },
 })
 
-/** The y with erf y = x. @see https://docs.pytorch.org/docs/stable/special.html#torch.special.erfinv */
+/**
+ * The y with erf y = x.
+ * @example
+ * erfinv(tensor([0, 0.5])) // tensor([0.0000, 0.4769])
+ * @see https://docs.pytorch.org/docs/stable/special.html#torch.special.erfinv
+ */
 export function erfinv(x: Tensor): Tensor {
   return erfinvMap(x, null)
 }
@@ -260,7 +333,12 @@ const lgammaMap = /* @__PURE__ */ mapped<null>('lgamma', {
   rule: (g, c) => g.mul(digamma(c.in(0))),
 })
 
-/** ln |Γ(x)|. @see https://docs.pytorch.org/docs/stable/special.html#torch.special.gammaln */
+/**
+ * ln |Γ(x)|.
+ * @example
+ * lgamma(tensor([1, 5])) // tensor([0.0000, 3.1781])
+ * @see https://docs.pytorch.org/docs/stable/special.html#torch.special.gammaln
+ */
 export function lgamma(x: Tensor): Tensor {
   return lgammaMap(x, null)
 }
@@ -272,7 +350,12 @@ const digammaMap = /* @__PURE__ */ mapped<null>('digamma', {
   rule: (g, c) => g.mul(polygamma(1, c.in(0))),
 })
 
-/** The derivative of ln Γ. @see https://docs.pytorch.org/docs/stable/special.html#torch.special.digamma */
+/**
+ * The derivative of ln Γ.
+ * @example
+ * digamma(tensor([1])) // tensor([-0.5772])
+ * @see https://docs.pytorch.org/docs/stable/special.html#torch.special.digamma
+ */
 export function digamma(x: Tensor): Tensor {
   return digammaMap(x, null)
 }
@@ -286,6 +369,8 @@ const polygammaMap = /* @__PURE__ */ mapped<number>('polygamma', {
 
 /**
  * Derivative n of digamma. Errors: ArgumentError for an n that isn't a whole number ≥ 0.
+ * @example
+ * polygamma(1, tensor([1])) // tensor([1.6449])
  * @see https://docs.pytorch.org/docs/stable/special.html#torch.special.polygamma
  */
 export function polygamma(n: number, x: Tensor): Tensor {
@@ -301,7 +386,12 @@ const i0Map = /* @__PURE__ */ mapped<null>('i0', {
   rule: (g, c) => g.mul(i1(c.in(0))),
 })
 
-/** The modified Bessel function I₀. @see https://docs.pytorch.org/docs/stable/special.html#torch.special.i0 */
+/**
+ * The modified Bessel function I₀.
+ * @example
+ * i0(tensor([0, 1])) // tensor([1.0000, 1.2661])
+ * @see https://docs.pytorch.org/docs/stable/special.html#torch.special.i0
+ */
 export function i0(x: Tensor): Tensor {
   return i0Map(x, null)
 }
@@ -313,7 +403,12 @@ const i0eMap = /* @__PURE__ */ mapped<null>('i0e', {
   rule: (g, c) => g.mul(i1e(c.in(0)).sub(c.in(0).sign().mul(c.out()))),
 })
 
-/** e^−|x| I₀(x). @see https://docs.pytorch.org/docs/stable/special.html#torch.special.i0e */
+/**
+ * e^−|x| I₀(x).
+ * @example
+ * i0e(tensor([0, 1])) // tensor([1.0000, 0.4658])
+ * @see https://docs.pytorch.org/docs/stable/special.html#torch.special.i0e
+ */
 export function i0e(x: Tensor): Tensor {
   return i0eMap(x, null)
 }
@@ -334,7 +429,12 @@ const i1Map = /* @__PURE__ */ mapped<null>('i1', {
   },
 })
 
-/** The modified Bessel function I₁. @see https://docs.pytorch.org/docs/stable/special.html#torch.special.i1 */
+/**
+ * The modified Bessel function I₁.
+ * @example
+ * i1(tensor([0, 1])) // tensor([0.0000, 0.5652])
+ * @see https://docs.pytorch.org/docs/stable/special.html#torch.special.i1
+ */
 export function i1(x: Tensor): Tensor {
   return i1Map(x, null)
 }
@@ -351,7 +451,12 @@ const i1eMap = /* @__PURE__ */ mapped<null>('i1e', {
   },
 })
 
-/** e^−|x| I₁(x). @see https://docs.pytorch.org/docs/stable/special.html#torch.special.i1e */
+/**
+ * e^−|x| I₁(x).
+ * @example
+ * i1e(tensor([0, 1])) // tensor([0.0000, 0.2079])
+ * @see https://docs.pytorch.org/docs/stable/special.html#torch.special.i1e
+ */
 export function i1e(x: Tensor): Tensor {
   return i1eMap(x, null)
 }
@@ -359,6 +464,8 @@ export function i1e(x: Tensor): Tensor {
 /**
  * ln Γₚ(x), the multivariate log-gamma function: Σ ln Γ(x − k/2) for k = 0 … p − 1, and p(p−1)/4 · ln π.
  * Errors: ArgumentError for a p that isn't a whole number ≥ 1.
+ * @example
+ * mvlgamma(tensor([2]), 2) // tensor([0.4516])
  * @see https://docs.pytorch.org/docs/stable/special.html#torch.special.multigammaln
  */
 export function mvlgamma(x: Tensor, p: number): Tensor {

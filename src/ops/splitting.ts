@@ -24,6 +24,8 @@ export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Te
 /**
  * At most `count` parts of equal size along a dim, as views; the last may be smaller.
  * Errors: ArgumentError unless `count` is a whole number > 0.
+ * @example
+ * tensor([1, 2, 3]).chunk(2).map((t) => t.tolist()) // [[1, 2], [3]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.chunk.html
  */
 export function chunk(x: Tensor, count: number, dim = 0): Tensor[] {
@@ -47,7 +49,12 @@ const unbindOp: GeneralOp<{ dim: number }> = /* @__PURE__ */ general('unbind', {
   view: 'multiOutput',
 })
 
-/** The slices of a dim, each without it, as views. @see https://docs.pytorch.org/docs/stable/generated/torch.unbind.html */
+/**
+ * The slices of a dim, each without it, as views.
+ * @example
+ * tensor([[1, 2], [3, 4]]).unbind().map((t) => t.tolist()) // [[1, 2], [3, 4]]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.unbind.html
+ */
 export function unbind(x: Tensor, dim = 0): Tensor[] {
   expectTensor('unbind', x, 'argument 0')
   if (x.layout.rank === 0) throw new ShapeError('unbind: Dimension specified as 0 but tensor has no dimensions', { op: 'unbind' })

@@ -62,12 +62,26 @@ function both(op: GeneralOp<Spread>, name: string, x: Tensor, dim: DimArgument<S
   return op.call([x], p) as Tensor[]
 }
 
-/** The variance over dims and the mean, in a list. @see https://docs.pytorch.org/docs/stable/generated/torch.var_mean.html */
+/**
+ * The variance over dims and the mean, in a list.
+ * @example
+ * const [variance, mean] = varMean(tensor([1, 2, 3]))
+ * variance.item() // 1
+ * mean.item() // 2
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.var_mean.html
+ */
 export function varMean(x: Tensor, dim?: DimArgument<SpreadOptions>, o?: SpreadOptions): Tensor[] {
   return both(varMeanOp, 'varMean', x, dim, o)
 }
 
-/** The standard deviation over dims and the mean, in a list. @see https://docs.pytorch.org/docs/stable/generated/torch.std_mean.html */
+/**
+ * The standard deviation over dims and the mean, in a list.
+ * @example
+ * const [std, mean] = stdMean(tensor([1, 2, 3]))
+ * std.item() // 1
+ * mean.item() // 2
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.std_mean.html
+ */
 export function stdMean(x: Tensor, dim?: DimArgument<SpreadOptions>, o?: SpreadOptions): Tensor[] {
   return both(stdMeanOp, 'stdMean', x, dim, o)
 }
@@ -91,6 +105,8 @@ const aminmaxOp: GeneralOp<Reduced> = /* @__PURE__ */ general('aminmax', {
 
 /**
  * The smallest and the largest element, of all or along one dim; equal ones share the gradient. Errors: IndexError for none.
+ * @example
+ * aminmax(tensor([1, 4, 3])).max.item() // 4
  * @see https://docs.pytorch.org/docs/stable/generated/torch.aminmax.html
  */
 export function aminmax(
@@ -118,7 +134,12 @@ const nansumOp: GeneralOp<Reduced> = /* @__PURE__ */ general('nansum', {
   batch: batched(() => nansumOp),
 })
 
-/** The sum over dims of the elements that aren't NaN. @see https://docs.pytorch.org/docs/stable/generated/torch.nansum.html */
+/**
+ * The sum over dims of the elements that aren't NaN.
+ * @example
+ * nansum(tensor([1, NaN, 3])).item() // 4
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nansum.html
+ */
 export function nansum(x: Tensor, dim?: DimArgument, o?: DimOptions): Tensor {
   expectTensor('nansum', x, 'argument 0')
   const p = reduced(x, dim, 'nansum', o)
@@ -127,6 +148,8 @@ export function nansum(x: Tensor, dim?: DimArgument, o?: DimOptions): Tensor {
 
 /**
  * The mean over dims of the elements that aren't NaN. Errors: ArgumentError for integers.
+ * @example
+ * nanmean(tensor([1, NaN, 3])).item() // 2
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nanmean.html
  */
 export function nanmean(x: Tensor, dim?: DimArgument, o?: DimOptions): Tensor {
@@ -138,7 +161,12 @@ export function nanmean(x: Tensor, dim?: DimArgument, o?: DimOptions): Tensor {
   return nansumOp.one([x], p).div(numbers.sum({ dim: p.dims, keepdim: p.keepdim }))
 }
 
-/** How many elements aren't 0, over dims (int32). @see https://docs.pytorch.org/docs/stable/generated/torch.count_nonzero.html */
+/**
+ * How many elements aren't 0, over dims (int32).
+ * @example
+ * countNonzero(tensor([0, 5, 6])).item() // 2
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.count_nonzero.html
+ */
 export function countNonzero(x: Tensor, dim?: DimArgument): Tensor {
   expectTensor('countNonzero', x, 'argument 0')
   const { dims, keepdim } = reduced(x, dim, 'countNonzero')

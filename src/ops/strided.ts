@@ -27,6 +27,8 @@ const asStridedOp: GeneralOp<Strided> = /* @__PURE__ */ view('asStrided', {
 /**
  * Any window of the elements, by strides and offset (in elements of the storage; by default from the first of x).
  * Errors: IndexError when it would leave the storage.
+ * @example
+ * tensor([1, 2, 3, 4]).asStrided([2, 2], [1, 1]).tolist() // [[1, 2], [2, 3]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.as_strided.html
  */
 export function asStrided(x: Tensor, shape: Shape, steps: readonly number[], offset?: number): Tensor {
@@ -73,6 +75,8 @@ const stridedScatter: GeneralOp<DenseWindow> = /* @__PURE__ */ general('asStride
 
 /**
  * A row-major copy of x with a window of it (by strides and offset in that copy) replaced by `src`.
+ * @example
+ * zeros([4]).asStridedScatter(ones([2]), [2], [2]).tolist() // [1, 0, 1, 0]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.as_strided_scatter.html
  */
 export function asStridedScatter(x: Tensor, src: Tensor, shape: Shape, strides: readonly number[], offset = 0): Tensor {

@@ -300,6 +300,8 @@ function advanced(op: string, x: Tensor, indices: readonly (Tensor | null)[]): (
  * x with `values` (broadcast to the shape `index` would give) written at tensors of positions. Of several values for one
  * place the last stays; with `accumulate` they add up.
  * Errors: as `index`; DTypeError when dtypes differ, ShapeError when the values don't broadcast.
+ * @example
+ * zeros([3]).indexPut([tensor([0, 2], { dtype: 'int32' })], tensor([5, 6])).tolist() // [5, 0, 6]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.index_put.html
  */
 export function indexPut(x: Tensor, indices: readonly (Tensor | null)[], values: Tensor | number, options: IndexPutOptions = {}): Tensor {
@@ -308,7 +310,12 @@ export function indexPut(x: Tensor, indices: readonly (Tensor | null)[], values:
   return indexPutOp.one(call.x, call.p)
 }
 
-/** `indexPut` in place. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.index_put_.html */
+/**
+ * `indexPut` in place.
+ * @example
+ * ones([2]).indexPut_([tensor([0, 0], { dtype: 'int32' })], tensor([5, 6]), { accumulate: true }).tolist() // [12, 1]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.index_put_.html
+ */
 export function indexPut_(x: Tensor, indices: readonly (Tensor | null)[], values: Tensor | number, options: IndexPutOptions = {}): Tensor {
   checkOptions('indexPut', options, { accumulate: 'boolean' })
   return putAt('indexPut_', x, advanced('indexPut_', x, indices), values, options.accumulate ?? false)

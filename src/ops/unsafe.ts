@@ -10,8 +10,10 @@ const unsafeSplitOp: GeneralOp<Parts> = /* @__PURE__ */ splitting('unsafeSplit',
  * the whole and overlapping parts aren't used afterwards. Changes don't count as changes of the whole.
  * Errors: ArgumentError for sizes that are negative or don't add up.
  * @example
+ * // With split the change in place would be an InPlaceError.
+ * const x = tensor([1, 2], { requiresGrad: true })
  * const [a, b] = unsafeSplit(x.mul(2), 1)
- * a.mul_(b) // with split: an InPlaceError
+ * a!.mul_(b!).tolist() // [8]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.unsafe_split.html
  */
 export function unsafeSplit(x: Tensor, sizes: number | readonly number[], dim = 0): Tensor[] {
@@ -22,8 +24,9 @@ export function unsafeSplit(x: Tensor, sizes: number | readonly number[], dim = 
 /**
  * As `chunk`, with parts as those of `unsafeSplit`. Errors: ArgumentError unless `count` is a whole number > 0.
  * @example
+ * const x = tensor([1, 2], { requiresGrad: true })
  * const [a, b] = unsafeChunk(x.mul(2), 2)
- * a.mul_(b)
+ * a!.mul_(b!).tolist() // [8]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.unsafe_chunk.html
  */
 export function unsafeChunk(x: Tensor, count: number, dim = 0): Tensor[] {

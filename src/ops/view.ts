@@ -34,6 +34,8 @@ const viewOp: GeneralOp<{ shape: number[]; op: string }> = /* @__PURE__ */ decla
 /**
  * The same elements in another shape, sharing memory; one size may be −1.
  * Errors: ShapeError when the element counts differ or the strides don't allow it.
+ * @example
+ * tensor([1, 2, 3, 4]).view([2, 2]).tolist() // [[1, 2], [3, 4]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.view.html
  */
 export function view(x: Tensor, shape: Shape | number, ...rest: number[]): Tensor {
@@ -41,7 +43,12 @@ export function view(x: Tensor, shape: Shape | number, ...rest: number[]): Tenso
   return viewOp.one([x], { shape: inferShape(shapeArgument(shape, rest, 'view'), x.layout.numel, 'view'), op: 'view' })
 }
 
-/** `x` as a view of the shape of `other`. Errors: as `view`. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.view_as.html */
+/**
+ * `x` as a view of the shape of `other`. Errors: as `view`.
+ * @example
+ * tensor([1, 2, 3, 4]).viewAs(zeros([2, 2])).tolist() // [[1, 2], [3, 4]]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.view_as.html
+ */
 export function viewAs(x: Tensor, other: Tensor): Tensor {
   expectTensor('viewAs', other, 'argument 1')
   return view(x, other.layout.shape)
@@ -92,6 +99,8 @@ const expandOp: GeneralOp<{ shape: Shape }> = /* @__PURE__ */ declareView('expan
 /**
  * Size-1 dims (and new leading dims) repeated without copying; −1 keeps a size.
  * Errors: ShapeError when a dim that isn't 1 would change.
+ * @example
+ * tensor([[1], [2]]).expand([2, 3]).tolist() // [[1, 1, 1], [2, 2, 2]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.expand.html
  */
 export function expand(x: Tensor, shape: Shape | number, ...rest: number[]): Tensor {
@@ -99,7 +108,12 @@ export function expand(x: Tensor, shape: Shape | number, ...rest: number[]): Ten
   return expandOp.one([x], { shape: shapeArgument(shape, rest, 'expand') })
 }
 
-/** `x` expanded to the shape of `other`. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.expand_as.html */
+/**
+ * `x` expanded to the shape of `other`.
+ * @example
+ * tensor([1, 2]).expandAs(zeros([3, 2])).shape // [3, 2]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.expand_as.html
+ */
 export function expandAs(x: Tensor, other: Tensor): Tensor {
   expectTensor('expandAs', other, 'argument 1')
   return expand(x, other.layout.shape)
@@ -114,6 +128,8 @@ const permuteOp: GeneralOp<{ order: number[] }> = /* @__PURE__ */ declareView('p
 
 /**
  * The dims in another order.
+ * @example
+ * zeros([2, 3, 4]).permute([2, 0, 1]).shape // [4, 2, 3]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.permute.html
  */
 export function permute(x: Tensor, dims: Shape | number, ...rest: number[]): Tensor {
@@ -136,13 +152,23 @@ const transposeOp: GeneralOp<{ a: number; b: number; t: boolean }> = /* @__PURE_
   batch: (b) => transposeOp.one([front(b)], { a: b.p.a + 1, b: b.p.b + 1, t: false }),
 })
 
-/** Two dims exchanged. @see https://docs.pytorch.org/docs/stable/generated/torch.transpose.html */
+/**
+ * Two dims exchanged.
+ * @example
+ * zeros([2, 3, 4]).transpose(0, 2).shape // [4, 3, 2]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.transpose.html
+ */
 export function transpose(x: Tensor, dim0: number, dim1: number): Tensor {
   expectTensor('transpose', x, 'argument 0')
   return transposeOp.one([x], { a: wrapDim(dim0, x.layout.rank, 'transpose'), b: wrapDim(dim1, x.layout.rank, 'transpose'), t: false })
 }
 
-/** A matrix transposed; 0- and 1-dim tensors as they are. @see https://docs.pytorch.org/docs/stable/generated/torch.t.html */
+/**
+ * A matrix transposed; 0- and 1-dim tensors as they are.
+ * @example
+ * tensor([[1, 2], [3, 4]]).t().tolist() // [[1, 3], [2, 4]]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.t.html
+ */
 export function t(x: Tensor): Tensor {
   expectTensor('t', x, 'argument 0')
   if (x.layout.rank > 2)
@@ -153,7 +179,12 @@ export function t(x: Tensor): Tensor {
   return transposeOp.one([x], { a: 0, b: x.layout.rank < 2 ? 0 : 1, t: true })
 }
 
-/** Dims moved to new places, the others keep their order. @see https://docs.pytorch.org/docs/stable/generated/torch.movedim.html */
+/**
+ * Dims moved to new places, the others keep their order.
+ * @example
+ * zeros([2, 3, 4]).movedim(0, -1).shape // [3, 4, 2]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.movedim.html
+ */
 export function movedim(x: Tensor, source: number | readonly number[], destination: number | readonly number[]): Tensor {
   expectTensor('movedim', x, 'argument 0')
   const { rank } = x.layout
@@ -181,7 +212,12 @@ const selectOp: GeneralOp<Select> = /* @__PURE__ */ declareView('select', {
   batch: (b) => front(b).select(b.p.dim + 1, b.p.index),
 })
 
-/** One element of a dim; the dim goes away. @see https://docs.pytorch.org/docs/stable/generated/torch.select.html */
+/**
+ * One element of a dim; the dim goes away.
+ * @example
+ * tensor([[1, 2], [3, 4]]).select(1, 0).tolist() // [1, 3]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.select.html
+ */
 export function select(x: Tensor, dim: number, index: number): Tensor {
   expectTensor('select', x, 'argument 0')
   if (x.layout.rank === 0) throw new IndexError('select: a 0-dim tensor has nothing to select from; use item()', { op: 'select' })
@@ -226,7 +262,12 @@ export function slice(x: Tensor, dim = 0, start?: number | null, end?: number | 
   return sliceOp.one([x], { dim: d, start: from, length: Math.ceil((to - from) / step), step })
 }
 
-/** `length` elements of a dim from `start` on. @see https://docs.pytorch.org/docs/stable/generated/torch.narrow.html */
+/**
+ * `length` elements of a dim from `start` on.
+ * @example
+ * tensor([1, 2, 3, 4]).narrow(0, 1, 2).tolist() // [2, 3]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.narrow.html
+ */
 export function narrow(x: Tensor, dim: number, start: number, length: number): Tensor {
   expectTensor('narrow', x, 'argument 0')
   if (x.layout.rank === 0) throw new IndexError('narrow: cannot be applied to a 0-dim tensor', { op: 'narrow' })
@@ -301,7 +342,12 @@ const squeezeOp: GeneralOp<{ dims: number[]; kind: number }> = /* @__PURE__ */ d
   batch: (b) => squeezeOp.one([front(b)], { dims: b.p.dims.map((d) => d + 1), kind: 2 }),
 })
 
-/** Without its size-1 dims, or without those named. @see https://docs.pytorch.org/docs/stable/generated/torch.squeeze.html */
+/**
+ * Without its size-1 dims, or without those named.
+ * @example
+ * zeros([1, 2, 1]).squeeze().shape // [2]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.squeeze.html
+ */
 export function squeeze(x: Tensor, dim?: number | readonly number[]): Tensor {
   expectTensor('squeeze', x, 'argument 0')
   return squeezeOp.one([x], {
@@ -317,7 +363,12 @@ const unsqueezeOp: GeneralOp<{ dim: number }> = /* @__PURE__ */ declareView('uns
   batch: (b) => front(b).unsqueeze(b.p.dim + 1),
 })
 
-/** A new dim of size 1 at `dim`. @see https://docs.pytorch.org/docs/stable/generated/torch.unsqueeze.html */
+/**
+ * A new dim of size 1 at `dim`.
+ * @example
+ * zeros([2]).unsqueeze(-1).shape // [2, 1]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.unsqueeze.html
+ */
 export function unsqueeze(x: Tensor, dim: number): Tensor {
   expectTensor('unsqueeze', x, 'argument 0')
   return unsqueezeOp.one([x], { dim: wrapDim(dim, x.layout.rank + 1, 'unsqueeze') })
@@ -342,7 +393,12 @@ const DIAGONAL: Window<Diagonal> = {
   shift: (p, k) => ({ ...p, dim1: p.dim1 + k, dim2: p.dim2 + k }),
 }
 
-/** The diagonal of two dims, as a new last dim. @see https://docs.pytorch.org/docs/stable/generated/torch.diagonal.html */
+/**
+ * The diagonal of two dims, as a new last dim.
+ * @example
+ * tensor([[1, 2], [3, 4]]).diagonal().tolist() // [1, 4]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.diagonal.html
+ */
 export function diagonal(x: Tensor, options: { offset?: number; dim1?: number; dim2?: number } = {}): Tensor {
   expectTensor('diagonal', x, 'argument 0')
   checkOptions('diagonal', options, { offset: 'integer', dim1: 'any', dim2: 'any' })
@@ -369,13 +425,23 @@ const unfoldOp: GeneralOp<Unfold> = /* @__PURE__ */ declareView('unfold', {
   batch: (b) => unfoldOp.one([front(b)], { ...b.p, dim: b.p.dim + 1 }),
 })
 
-/** Windows of `size` elements every `step` along `dim`, the window as a new last dim. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.unfold.html */
+/**
+ * Windows of `size` elements every `step` along `dim`, the window as a new last dim.
+ * @example
+ * tensor([1, 2, 3, 4]).unfold(0, 2, 1).tolist() // [[1, 2], [2, 3], [3, 4]]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.unfold.html
+ */
 export function unfold(x: Tensor, dim: number, size: number, step: number): Tensor {
   expectTensor('unfold', x, 'argument 0')
   return unfoldOp.one([x], { dim: wrapDim(dim, x.layout.rank, 'unfold'), size, step })
 }
 
-/** Dims startDim … endDim joined into one. @see https://docs.pytorch.org/docs/stable/generated/torch.flatten.html */
+/**
+ * Dims startDim … endDim joined into one.
+ * @example
+ * tensor([[1, 2], [3, 4]]).flatten().tolist() // [1, 2, 3, 4]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.flatten.html
+ */
 export function flatten(x: Tensor, startDim = 0, endDim = -1): Tensor {
   expectTensor('flatten', x, 'argument 0')
   const { rank, shape } = x.layout

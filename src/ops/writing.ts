@@ -1,25 +1,14 @@
-/** Tensors with some elements replaced, added to or reduced into: by positions, by masks, through a window. */
+/** Tensors with some elements replaced, added to or reduced into, by positions. */
 import { noGrad } from '../autograd/modes.ts'
-import { ArgumentError, DTypeError, IndexError, ShapeError, show, UnsupportedError, within } from '../errors.ts'
-import { backend, cloneContiguous, contiguous, copyInto, fillWith, full } from '../execute.ts'
+import { ArgumentError, DTypeError, IndexError, ShapeError, show, UnsupportedError } from '../errors.ts'
+import { backend, cloneContiguous, contiguous, copyInto, fillWith } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import type { Owner } from '../memory/storage.ts'
 import { type GeneralOp, general, vjp } from '../op/general.ts'
 import { checkOptions } from '../options.ts'
 import { numel, type Shape, wrapDim } from '../shape.ts'
-import {
-  type ArrayLike,
-  address,
-  checkValue,
-  dataView,
-  empty,
-  expectTensor,
-  isTensor,
-  readAll,
-  type TensorCore,
-  writeAll,
-} from '../tensor.ts'
+import { type ArrayLike, address, checkValue, empty, expectTensor, isTensor, readAll, type TensorCore, writeAll } from '../tensor.ts'
 import { inPlace } from './inplace.ts'
 import { around, checkPositions, joinPositions, positions } from './positions.ts'
 
@@ -109,13 +98,20 @@ export interface IndexAddOptions {
 /**
  * x with slices of `source` added along `dim` at a vector of positions (int32); slices for one position all count.
  * Errors: IndexError for a position out of range, DTypeError, ShapeError.
+ * @example
+ * indexAdd(zeros([2]), 0, tensor([1, 1], { dtype: 'int32' }), tensor([5, 6])).tolist() // [0, 11]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.index_add.html
  */
 export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, options: IndexAddOptions = {}): Tensor {
   return indexAddOp.one([x, index, source], addition('indexAdd', x, dim, index, source, options))
 }
 
-/** `indexAdd` in place. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.index_add_.html */
+/**
+ * `indexAdd` in place.
+ * @example
+ * indexAdd_(ones([2]), 0, tensor([1, 1], { dtype: 'int32' }), tensor([5, 6])).tolist() // [1, 12]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.index_add_.html
+ */
 export function indexAdd_(x: Tensor, dim: number, index: Tensor, source: Tensor, options: IndexAddOptions = {}): Tensor {
   return overwriting('indexAdd_', indexAddOp, [x, index, source], addition('indexAdd_', x, dim, index, source, options))
 }
@@ -132,13 +128,20 @@ function overwriting<P>(name: string, op: GeneralOp<P>, x: readonly Tensor[], p:
 
 /**
  * x with slices of `source` written along `dim` at a vector of positions (int32). Errors: as `indexAdd`.
+ * @example
+ * indexCopy(zeros([3]), 0, tensor([2, 0], { dtype: 'int32' }), tensor([5, 6])).tolist() // [6, 0, 5]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.index_copy.html
  */
 export function indexCopy(x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
   return indexCopyOp.one([x, index, source], { dim: checkSource('indexCopy', x, dim, index, source) })
 }
 
-/** `indexCopy` in place. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.index_copy_.html */
+/**
+ * `indexCopy` in place.
+ * @example
+ * indexCopy_(zeros([3]), 0, tensor([2, 0], { dtype: 'int32' }), tensor([5, 6])).tolist() // [6, 0, 5]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.index_copy_.html
+ */
 export function indexCopy_(x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
   return overwriting('indexCopy_', indexCopyOp, [x, index, source], { dim: checkSource('indexCopy_', x, dim, index, source) })
 }
@@ -180,6 +183,8 @@ const indexFillTensorOp: GeneralOp<Along> = /* @__PURE__ */ general('indexFill',
 /**
  * x with `value` (a number, or a tensor without dims) in the slices along `dim` at a vector of positions (int32; negative ones
  * count from the end). Errors: IndexError, DTypeError, ShapeError.
+ * @example
+ * indexFill(zeros([3]), 0, tensor([0, 2], { dtype: 'int32' }), 7).tolist() // [7, 0, 7]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.index_fill.html
  */
 export function indexFill(x: Tensor, dim: number, index: Tensor, value: number | Tensor): Tensor {
@@ -188,7 +193,12 @@ export function indexFill(x: Tensor, dim: number, index: Tensor, value: number |
   return indexFillOp.one([x, index], { dim: d, value: checkValue(value, x.dt, 'indexFill') })
 }
 
-/** `indexFill` in place. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.index_fill_.html */
+/**
+ * `indexFill` in place.
+ * @example
+ * indexFill_(zeros([3]), 0, tensor([0, 2], { dtype: 'int32' }), 7).tolist() // [7, 0, 7]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.index_fill_.html
+ */
 export function indexFill_(x: Tensor, dim: number, index: Tensor, value: number | Tensor): Tensor {
   const d = checkFill('indexFill_', x, dim, index, value)
   if (isTensor(value)) return overwriting('indexFill_', indexFillTensorOp, [x, index, value as Tensor], { dim: d })
@@ -233,6 +243,8 @@ const takeOp: GeneralOp<null> = /* @__PURE__ */ general('take', {
 /**
  * The elements at positions (int32, of any shape) in the flattened tensor; negative ones count from the end.
  * Errors: IndexError for a position out of range, DTypeError.
+ * @example
+ * take(tensor([[1, 2], [3, 4]]), tensor([0, 3], { dtype: 'int32' })).tolist() // [1, 4]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.take.html
  */
 export function take(x: Tensor, index: Tensor): Tensor {
@@ -299,13 +311,20 @@ function checkPut(op: string, x: Tensor, index: Tensor, source: Tensor, options:
 /**
  * x with `source` written (or, with `accumulate`, added) at positions of the flattened tensor.
  * Errors: IndexError, DTypeError, ShapeError.
+ * @example
+ * put(zeros([2, 2]), tensor([1, 2], { dtype: 'int32' }), tensor([5, 6])).tolist() // [[0, 5], [6, 0]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.put_.html
  */
 export function put(x: Tensor, index: Tensor, source: Tensor, options: PutOptions = {}): Tensor {
   return putOp.one([x, index, source], checkPut('put', x, index, source, options))
 }
 
-/** `put` in place. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.put_.html */
+/**
+ * `put` in place.
+ * @example
+ * put_(zeros([2, 2]), tensor([1, 2], { dtype: 'int32' }), tensor([5, 6])).tolist() // [[0, 5], [6, 0]]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.put_.html
+ */
 export function put_(x: Tensor, index: Tensor, source: Tensor, options: PutOptions = {}): Tensor {
   return overwriting('put_', putOp, [x, index, source], checkPut('put_', x, index, source, options))
 }
@@ -426,6 +445,8 @@ function reducedShares(
  * x with the values of `src` brought together at positions along `dim`, as `scatterAdd` does, by a sum, product, mean, or the
  * largest or smallest; `includeSelf: false` leaves x's own values out where something arrives.
  * Errors: IndexError, DTypeError, ShapeError, ArgumentError for another reduction.
+ * @example
+ * scatterReduce(ones([2]), 0, tensor([0, 0], { dtype: 'int32' }), tensor([2, 3]), 'prod').tolist() // [6, 1]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.scatter_reduce_.html
  */
 export function scatterReduce(
@@ -468,122 +489,4 @@ export function scatterReduce(
     if (n < part.shape[k]!) part = part.narrow(k, 0, n)
   })
   return scatterReduceOp.one([x, index, part], { dim: d, reduce, includeSelf: options.includeSelf ?? true })
-}
-
-interface Window {
-  readonly node: string
-  /** The part that is replaced, as a view. */
-  readonly view: (x: Tensor) => Tensor
-}
-const windowOp: GeneralOp<Window> = /* @__PURE__ */ general('windowScatter', {
-  node: (p) => p.node,
-  names: ['self', 'src'],
-  forward: ([x, src], { view }, owner) => {
-    const out = cloneContiguous(x!, owner)
-    noGrad(() => copyInto(view(out as Tensor), src!))
-    return out
-  },
-  vjp: [vjp([], (g, c) => windowOp.one([g, g.sum().zerosLike().expand(c.shapeOf(1))], c.p)), vjp([], (g, c) => c.p.view(g))],
-  jvp: 'linear',
-})
-
-function throughWindow(op: string, x: Tensor, src: Tensor, p: Window): Tensor {
-  expectTensor(op, x, 'argument 0')
-  expectTensor(op, src, 'the source')
-  const window = within(op, () => noGrad(() => p.view(x)))
-  if (show(window.shape) !== show(src.shape)) {
-    throw new ShapeError(
-      `${op}: expected src to have a size equal to the slice of self. src size = ${show(src.shape)}, slice size = ${show(window.shape)}`,
-      {
-        op,
-        shapes: [src.shape, window.shape],
-      },
-    )
-  }
-  return windowOp.one([x, src], p)
-}
-
-/** x with `src` in place of `select(dim, index)`. @see https://docs.pytorch.org/docs/stable/generated/torch.select_scatter.html */
-export function selectScatter(x: Tensor, src: Tensor, dim: number, index: number): Tensor {
-  return throughWindow('selectScatter', x, src, { node: 'SelectScatterBackward0', view: (t) => t.select(dim, index) })
-}
-
-/** x with `src` in place of `slice(dim, start, end, step)`. @see https://docs.pytorch.org/docs/stable/generated/torch.slice_scatter.html */
-export function sliceScatter(x: Tensor, src: Tensor, dim = 0, start?: number | null, end?: number | null, step?: number): Tensor {
-  const view = (t: Tensor): Tensor => t.slice(dim, start ?? undefined, end ?? undefined, step)
-  return throughWindow('sliceScatter', x, src, { node: 'SliceScatterBackward0', view })
-}
-
-/** x with `src` in place of `diagonal(options)`. @see https://docs.pytorch.org/docs/stable/generated/torch.diagonal_scatter.html */
-export function diagonalScatter(
-  x: Tensor,
-  src: Tensor,
-  options: { readonly offset?: number; readonly dim1?: number; readonly dim2?: number } = {},
-): Tensor {
-  checkOptions('diagonalScatter', options, { offset: 'integer', dim1: 'any', dim2: 'any' })
-  return throughWindow('diagonalScatter', x, src, { node: 'DiagonalScatterBackward0', view: (t) => t.diagonal(options) })
-}
-
-const maskedScatterOp: GeneralOp<null> = /* @__PURE__ */ general('maskedScatter', {
-  node: 'MaskedScatterBackward0',
-  names: ['self', 'mask', 'source'],
-  forward: ([x, mask, source], _p, owner) => {
-    const out = cloneContiguous(x!, owner)
-    const values = readAll(source!)
-    const chosen = readAll(mask!)
-    const data = dataView(out)
-    let k = 0
-    chosen.forEach((m, i) => {
-      if (m === 0) return
-      if (k === values.length) {
-        throw new ArgumentError(
-          'maskedScatter: expected self and source to have same dtypes and source to have at least as many elements as the mask is true',
-          {
-            op: 'maskedScatter',
-          },
-        )
-      }
-      data[out.layout.offset + i] = values[k++]!
-    })
-    return out
-  },
-  vjp: [vjp([1], (g, c) => g.maskedFill(c.in(1), 0)), null, vjp([1], (g, c) => maskedSourceOp.one([g, c.in(1)], { shape: c.shapeOf(2) }))],
-  jvp: 'linear',
-})
-
-/** The elements where the mask holds, in order, then zeros: what arrives at a source of this shape. */
-const maskedSourceOp: GeneralOp<{ readonly shape: Shape }> = /* @__PURE__ */ general('maskedScatterBackward', {
-  node: 'MaskedScatterBackwardBackward0',
-  names: ['self', 'mask'],
-  forward: ([g, mask], { shape }, owner) => {
-    const out = full(shape, 0, g!.dt, owner)
-    const values = readAll(g!)
-    const data = dataView(out)
-    let k = out.layout.offset
-    readAll(mask!).forEach((m, i) => {
-      if (m !== 0) data[k++] = values[i]!
-    })
-    return out
-  },
-  vjp: [vjp([1], (g, c) => maskedScatterOp.one([g.sum().zerosLike().expand(c.shapeOf(0)), c.in(1), g], null)), null],
-  jvp: 'linear',
-})
-
-/**
- * x with the elements of `source`, in order, where the mask (bool; broadcast) holds.
- * Errors: DTypeError, ArgumentError for a source with too few elements.
- * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.masked_scatter.html
- */
-export function maskedScatter(x: Tensor, mask: Tensor, source: Tensor): Tensor {
-  expectTensor('maskedScatter', x, 'argument 0')
-  expectTensor('maskedScatter', mask, 'the mask')
-  expectTensor('maskedScatter', source, 'the source')
-  if (source.dt !== x.dt || mask.dtype !== 'bool') {
-    throw new DTypeError(
-      `maskedScatter: expected self and source to have same dtypes and a bool mask, but got ${x.dtype}, ${source.dtype} and ${mask.dtype}`,
-      { op: 'maskedScatter', dtypes: [x.dtype, mask.dtype, source.dtype] },
-    )
-  }
-  const whole = within('maskedScatter', () => mask.expand(x.shape))
-  return maskedScatterOp.one([x, whole, source], null)
 }

@@ -41,10 +41,12 @@ const describe = (value: unknown): string => (isTensor(value) ? `torch.${value.d
  *
  * Errors: ArgumentError for what can't be optimized, for parameters given twice, and for impossible hyper-parameters.
  * @example
- * const optimizer = new optim.SGD(model.parameters(), { lr: 0.1, momentum: 0.9 })
+ * const x = tensor(1, { requiresGrad: true })
+ * const optimizer = new optim.SGD([x], { lr: 0.25 })
  * optimizer.zeroGrad()
- * loss.backward()
+ * x.pow(2).backward()
  * optimizer.step()
+ * x.item() // 0.5
  * @see https://docs.pytorch.org/docs/stable/optim.html#torch.optim.Optimizer
  */
 export abstract class Optimizer<H extends object> {

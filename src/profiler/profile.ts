@@ -307,8 +307,9 @@ function formatTime(us: number): string {
  * of gradients that rules compute by operations, so they take somewhat longer than others.
  * Errors: ModeError for async functions and inside another profile; those of `fn`.
  * @example
- * const report = profile(() => loss(model.forward(x)).backward())
- * report.table({ sortBy: 'selfCpuTimeTotal' })
+ * const report = profile(() => ones([2], { requiresGrad: true }).tanh().sum().backward())
+ * report.keyAverages({ kind: 'node' }).map((row) => row.name) // ['SumBackward0', 'TanhBackward0', 'torch::autograd::AccumulateGrad']
+ * report.table({ sortBy: 'selfCpuTimeTotal' }).includes('TanhBackward0') // true
  * @see https://docs.pytorch.org/docs/stable/autograd.html#torch.autograd.profiler.profile
  */
 export function profile<R>(fn: () => R, { recordShapes = false }: ProfileOptions = {}): Profile<R> {
@@ -357,9 +358,14 @@ const during = <R>(name: string, fn: () => R): R => {
  * their start to their end as their parent; ranges may be opened inside Functions and hooks, and end in any order (those that
  * overlap without one being inside the other both count the time).
  * @example
- * recordFunction('optimizer', () => optimizer.step())
- * const step = recordFunction.wrap('step')((x: Tensor) => loss(x).backward())
- * const range = recordFunction.enter('load') // … range.restore()
+ * const report = profile(() => {
+ *   recordFunction('forward', () => ones([2]).tanh())
+ *   const step = recordFunction.wrap('step')((x: Tensor) => x.exp())
+ *   step(ones([2]))
+ *   const range = recordFunction.enter('load')
+ *   range.restore()
+ * })
+ * report.keyAverages({ kind: 'user' }).map((row) => row.name) // ['forward', 'step', 'load']
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.profiler.record_function.html
  */
 export const recordFunction: RecordFunction = /* @__PURE__ */ Object.assign(during, {

@@ -205,6 +205,8 @@ const fastValues: ValueCheck = (f, inputs, outputs, settings, generator, forward
  * Checks second derivatives: `gradcheck` of the gradient of `f`, with respect to the inputs and the incoming gradients
  * (`gradOutputs`: random ones, if left out).
  * Errors: those of `gradcheck`.
+ * @example
+ * gradgradcheck((x) => x.pow(3), tensor([1, 2], { dtype: 'float64', requiresGrad: true })) // true
  * @see https://docs.pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradgradcheck.html
  */
 export function gradgradcheck(

@@ -34,6 +34,8 @@ function makeTeam(): Team {
  * isolated).
  * @example
  * setNumThreads(2)
+ * getNumThreads() // 2
+ * setNumThreads(1)
  * @see https://docs.pytorch.org/docs/stable/generated/torch.set_num_threads.html
  */
 export function setNumThreads(threads: number): void {
@@ -55,6 +57,8 @@ export function setNumThreads(threads: number): void {
 
 /**
  * How many threads share the work of large operations.
+ * @example
+ * getNumThreads() // 1
  * @see https://docs.pytorch.org/docs/stable/generated/torch.get_num_threads.html
  */
 export function getNumThreads(): number {

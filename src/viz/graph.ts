@@ -119,7 +119,7 @@ function savedOf(node: Node, maxValues: number): GraphValue[] {
  * Errors: GraphError for a tensor that has no graph.
  * @example
  * const x = tensor(10, { requiresGrad: true })
- * graphOf(x.pow(2).add(20)).nodes.map((n) => n.name) // ['AddBackward0', 'PowBackward0', 'AccumulateGrad']
+ * graphOf(x.pow(2).add(20)).nodes.map((n) => n.name) // ['AddBackward0', 'PowBackward0', 'torch::autograd::AccumulateGrad']
  * @see https://docs.pytorch.org/docs/stable/notes/autograd.html#how-autograd-encodes-the-history
  */
 export function graphOf(outputs: Tensor | readonly Tensor[], options: GraphOptions = {}): Graph {
@@ -161,9 +161,12 @@ export interface Watch extends HookHandle {
 /**
  * Notes the gradient that arrives at each node behind `outputs`, in every backward pass from here on, for `graphOf`.
  * @example
+ * const x = tensor(3, { requiresGrad: true })
+ * const loss = x.pow(2)
  * const watch = watchGradients(loss)
  * loss.backward({ retainGraph: true })
- * const graph = graphOf(loss, { gradients: watch.gradients })
+ * graphOf(loss, { gradients: watch.gradients }).nodes.length // 2
+ * watch.remove()
  */
 export function watchGradients(outputs: Tensor | readonly Tensor[]): Watch {
   const gradients = new Map<Node, readonly (Tensor | null)[]>()

@@ -15,6 +15,7 @@ export interface Line {
   readonly to: string
 }
 
+/** A place in the picture, in pixels from the upper left corner. */
 export interface Point {
   readonly x: number
   readonly y: number
@@ -69,7 +70,14 @@ function course(points: readonly Point[]): string {
 /**
  * The graph as an SVG document. Values flow along the arrows, gradients against them.
  * @example
- * writeFileSync('graph.svg', toSvg(graphOf(loss), layoutWithDagre))
+ * const x = tensor(3, { requiresGrad: true })
+ * const inARow: Layout = (boxes, lines) => ({
+ *   width: 200 * boxes.length,
+ *   height: 100,
+ *   boxes: new Map(boxes.map(({ id }, i) => [id, { x: 200 * i + 100, y: 50 }])),
+ *   lines: lines.map(() => [{ x: 100, y: 50 }, { x: 300, y: 50 }]),
+ * })
+ * toSvg(graphOf(x.pow(2)), inARow).startsWith('<svg') // true
  */
 export function toSvg(graph: Graph, layout: Layout): string {
   const boxes = graph.nodes.map(boxOf)

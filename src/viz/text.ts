@@ -32,7 +32,8 @@ export function mark(output: number): string {
 /**
  * The graph in Graphviz's language. Values flow downwards.
  * @example
- * toDot(graphOf(loss)) // digraph { … }
+ * const x = tensor(3, { requiresGrad: true })
+ * toDot(graphOf(x.pow(2))).startsWith('digraph') // true
  * @see https://graphviz.org/doc/info/lang.html
  */
 export function toDot(graph: Graph): string {
@@ -48,6 +49,9 @@ export function toDot(graph: Graph): string {
 
 /**
  * The graph as a Mermaid flowchart, which GitHub draws in Markdown.
+ * @example
+ * const x = tensor(10, { requiresGrad: true })
+ * toMermaid(graphOf(x.pow(2))).split('\n')[0] // flowchart TD
  * @see https://mermaid.js.org/syntax/flowchart.html
  */
 export function toMermaid(graph: Graph): string {

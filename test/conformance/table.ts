@@ -13,7 +13,7 @@ export function values(shape: readonly number[], seed = 0): Tensor {
   return torch.tensor(data, { dtype: 'float64' }).reshape(shape)
 }
 
-export const integers = (...v: number[]): Tensor => torch.tensor(v, { dtype: 'int32' })
+const integers = (...v: number[]): Tensor => torch.tensor(v, { dtype: 'int32' })
 
 type Entry = Pick<Sample, 'tensors' | 'wrt' | 'call'> & Partial<Sample>
 
