@@ -2,17 +2,17 @@
 import { ArgumentError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import * as F from './functional.ts'
-import { Module } from './module.ts'
+import { Layer } from './layer.ts'
 
 /** max(x, 0). @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ReLU.html */
-export class ReLU extends Module<[Tensor]> {
+export class ReLU extends Layer {
   forward(x: Tensor): Tensor {
     return x.relu()
   }
 }
 
 /** x above 0, slope·x below. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.LeakyReLU.html */
-export class LeakyReLU extends Module<[Tensor]> {
+export class LeakyReLU extends Layer {
   readonly negativeSlope: number
   constructor(negativeSlope = 0.01) {
     super()
@@ -21,13 +21,10 @@ export class LeakyReLU extends Module<[Tensor]> {
   forward(x: Tensor): Tensor {
     return F.leakyRelu(x, this.negativeSlope)
   }
-  override extraRepr(): string {
-    return `negativeSlope=${this.negativeSlope}`
-  }
 }
 
 /** x above 0, α(eˣ − 1) below. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ELU.html */
-export class ELU extends Module<[Tensor]> {
+export class ELU extends Layer {
   readonly alpha: number
   constructor(alpha = 1) {
     super()
@@ -36,13 +33,10 @@ export class ELU extends Module<[Tensor]> {
   forward(x: Tensor): Tensor {
     return F.elu(x, this.alpha)
   }
-  override extraRepr(): string {
-    return `alpha=${this.alpha}`
-  }
 }
 
 /** x·Φ(x). @see https://docs.pytorch.org/docs/stable/generated/torch.nn.GELU.html */
-export class GELU extends Module<[Tensor]> {
+export class GELU extends Layer {
   readonly approximate: 'none' | 'tanh'
   constructor(options: { readonly approximate?: 'none' | 'tanh' } = {}) {
     super()
@@ -51,41 +45,38 @@ export class GELU extends Module<[Tensor]> {
   forward(x: Tensor): Tensor {
     return F.gelu(x, { approximate: this.approximate })
   }
-  override extraRepr(): string {
-    return `approximate='${this.approximate}'`
-  }
 }
 
 /** x·σ(x). @see https://docs.pytorch.org/docs/stable/generated/torch.nn.SiLU.html */
-export class SiLU extends Module<[Tensor]> {
+export class SiLU extends Layer {
   forward(x: Tensor): Tensor {
     return F.silu(x)
   }
 }
 
 /** 1/(1 + e^−x). @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Sigmoid.html */
-export class Sigmoid extends Module<[Tensor]> {
+export class Sigmoid extends Layer {
   forward(x: Tensor): Tensor {
     return x.sigmoid()
   }
 }
 
 /** ln σ(x). @see https://docs.pytorch.org/docs/stable/generated/torch.nn.LogSigmoid.html */
-export class LogSigmoid extends Module<[Tensor]> {
+export class LogSigmoid extends Layer {
   forward(x: Tensor): Tensor {
     return F.logSigmoid(x)
   }
 }
 
 /** tanh x. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Tanh.html */
-export class Tanh extends Module<[Tensor]> {
+export class Tanh extends Layer {
   forward(x: Tensor): Tensor {
     return x.tanh()
   }
 }
 
 /** x limited to [minVal, maxVal]. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardtanh.html */
-export class Hardtanh extends Module<[Tensor]> {
+export class Hardtanh extends Layer {
   readonly minVal: number
   readonly maxVal: number
   constructor(minVal = -1, maxVal = 1) {
@@ -97,13 +88,10 @@ export class Hardtanh extends Module<[Tensor]> {
   forward(x: Tensor): Tensor {
     return F.hardtanh(x, { minVal: this.minVal, maxVal: this.maxVal })
   }
-  override extraRepr(): string {
-    return `minVal=${this.minVal}, maxVal=${this.maxVal}`
-  }
 }
 
 /** ln(1 + e^(βx))/β. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Softplus.html */
-export class Softplus extends Module<[Tensor]> {
+export class Softplus extends Layer {
   readonly beta: number
   readonly threshold: number
   constructor(options: { readonly beta?: number; readonly threshold?: number } = {}) {
@@ -114,13 +102,10 @@ export class Softplus extends Module<[Tensor]> {
   forward(x: Tensor): Tensor {
     return F.softplus(x, { beta: this.beta, threshold: this.threshold })
   }
-  override extraRepr(): string {
-    return `beta=${this.beta}, threshold=${this.threshold}`
-  }
 }
 
 /** eˣ over its sum along a dim. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmax.html */
-export class Softmax extends Module<[Tensor]> {
+export class Softmax extends Layer {
   readonly dim: number
   constructor(dim: number) {
     super()
@@ -129,13 +114,10 @@ export class Softmax extends Module<[Tensor]> {
   forward(x: Tensor): Tensor {
     return x.softmax(this.dim)
   }
-  override extraRepr(): string {
-    return `dim=${this.dim}`
-  }
 }
 
 /** The logarithm of softmax along a dim. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.LogSoftmax.html */
-export class LogSoftmax extends Module<[Tensor]> {
+export class LogSoftmax extends Layer {
   readonly dim: number
   constructor(dim: number) {
     super()
@@ -144,16 +126,13 @@ export class LogSoftmax extends Module<[Tensor]> {
   forward(x: Tensor): Tensor {
     return x.logSoftmax(this.dim)
   }
-  override extraRepr(): string {
-    return `dim=${this.dim}`
-  }
 }
 
 /**
  * While training, each element zeroed with probability p and the others scaled by 1/(1 − p); x itself in evaluation.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout.html
  */
-export class Dropout extends Module<[Tensor]> {
+export class Dropout extends Layer {
   readonly p: number
   constructor(p = 0.5) {
     super()
@@ -162,8 +141,5 @@ export class Dropout extends Module<[Tensor]> {
   }
   forward(x: Tensor): Tensor {
     return F.dropout(x, { p: this.p, training: this.training })
-  }
-  override extraRepr(): string {
-    return `p=${this.p}`
   }
 }

@@ -4,55 +4,70 @@ import * as F from './functional.ts'
 import { Module } from './module.ts'
 import { Buffer } from './parameter.ts'
 
-/** What losses share: their options, without tensors, which are buffers. */
-export abstract class Loss<O extends object, I extends Tensor[] = [Tensor, Tensor]> extends Module<I> {
+/** A loss as a function of its inputs and of options. */
+type LossFunction<O, I extends Tensor[]> = (...inputsAndOptions: [...I, O]) => Tensor
+
+/** What most losses compare. */
+type Compared = [input: Tensor, target: Tensor]
+
+/** A function and the options it is called with. */
+export abstract class Loss<O extends object, I extends Tensor[] = Compared> extends Module<I> {
+  readonly #compute: LossFunction<O, I>
   protected readonly options: O
-  constructor(options: O) {
+  constructor(compute: LossFunction<O, I>, options: O) {
     super()
+    this.#compute = compute
     this.options = options
+  }
+  /** The options of a call: tensors among them are buffers, which may have been converted or replaced. */
+  protected settings(): O {
+    return this.options
+  }
+  forward(...inputs: I): Tensor {
+    return this.#compute(...inputs, this.settings())
   }
 }
 
 /** A buffer of this tensor, if there is one. */
-export const buffered = (t: Tensor | null | undefined): Tensor | null => (t ? new Buffer(t) : null)
+const buffered = (t: Tensor | null | undefined): Tensor | null => (t ? new Buffer(t) : null)
+
+/** A loss with a factor per class or element. */
+export abstract class WeightedLoss<O extends { readonly weight?: Tensor | null }> extends Loss<O> {
+  weight: Tensor | null
+  constructor(compute: LossFunction<O, Compared>, { weight, ...options }: O) {
+    super(compute, options as O)
+    this.weight = buffered(weight)
+  }
+  protected override settings(): O {
+    return { ...this.options, weight: this.weight }
+  }
+}
 
 /** Squared error. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.MSELoss.html */
 export class MSELoss extends Loss<F.LossOptions> {
   constructor(options: F.LossOptions = {}) {
-    super(options)
-  }
-  forward(input: Tensor, target: Tensor): Tensor {
-    return F.mseLoss(input, target, this.options)
+    super(F.mseLoss, options)
   }
 }
 
 /** Absolute error. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.L1Loss.html */
 export class L1Loss extends Loss<F.LossOptions> {
   constructor(options: F.LossOptions = {}) {
-    super(options)
-  }
-  forward(input: Tensor, target: Tensor): Tensor {
-    return F.l1Loss(input, target, this.options)
+    super(F.l1Loss, options)
   }
 }
 
 /** Squared error near 0, absolute error beyond `delta`. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.HuberLoss.html */
 export class HuberLoss extends Loss<F.LossOptions & { readonly delta?: number }> {
   constructor(options: F.LossOptions & { readonly delta?: number } = {}) {
-    super(options)
-  }
-  forward(input: Tensor, target: Tensor): Tensor {
-    return F.huberLoss(input, target, this.options)
+    super(F.huberLoss, options)
   }
 }
 
 /** Squared error near 0, absolute error beyond `beta`, with slope 1. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.SmoothL1Loss.html */
 export class SmoothL1Loss extends Loss<F.LossOptions & { readonly beta?: number }> {
   constructor(options: F.LossOptions & { readonly beta?: number } = {}) {
-    super(options)
-  }
-  forward(input: Tensor, target: Tensor): Tensor {
-    return F.smoothL1Loss(input, target, this.options)
+    super(F.smoothL1Loss, options)
   }
 }
 
@@ -63,16 +78,9 @@ export class SmoothL1Loss extends Loss<F.LossOptions & { readonly beta?: number 
  * new nn.CrossEntropyLoss().forward(scores, tensor([0, 2], { dtype: 'int32' })) // tensor(0.4076)
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html
  */
-export class CrossEntropyLoss extends Loss<F.CrossEntropyOptions> {
-  /** A factor per class. */
-  weight: Tensor | null
+export class CrossEntropyLoss extends WeightedLoss<F.CrossEntropyOptions> {
   constructor(options: F.CrossEntropyOptions = {}) {
-    const { weight, ...rest } = options
-    super(rest)
-    this.weight = buffered(weight)
-  }
-  forward(input: Tensor, target: Tensor): Tensor {
-    return F.crossEntropy(input, target, { ...this.options, weight: this.weight })
+    super(F.crossEntropy, options)
   }
 }
 
@@ -85,15 +93,9 @@ export interface NLLLossOptions extends F.LossOptions {
 }
 
 /** The negated log-probability of each target class. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.NLLLoss.html */
-export class NLLLoss extends Loss<NLLLossOptions> {
-  weight: Tensor | null
+export class NLLLoss extends WeightedLoss<NLLLossOptions> {
   constructor(options: NLLLossOptions = {}) {
-    const { weight, ...rest } = options
-    super(rest)
-    this.weight = buffered(weight)
-  }
-  forward(input: Tensor, target: Tensor): Tensor {
-    return F.nllLoss(input, target, { ...this.options, weight: this.weight })
+    super(F.nllLoss, options)
   }
 }
 
@@ -106,29 +108,20 @@ export interface BCEWithLogitsLossOptions extends F.LossOptions {
 }
 
 /** Cross-entropy of probabilities against targets in [0, 1]. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.BCELoss.html */
-export class BCELoss extends Loss<F.LossOptions> {
-  weight: Tensor | null
+export class BCELoss extends WeightedLoss<F.BinaryCrossEntropyOptions> {
   constructor(options: F.BinaryCrossEntropyOptions = {}) {
-    const { weight, ...rest } = options
-    super(rest)
-    this.weight = buffered(weight)
-  }
-  forward(input: Tensor, target: Tensor): Tensor {
-    return F.binaryCrossEntropy(input, target, { ...this.options, weight: this.weight })
+    super(F.binaryCrossEntropy, options)
   }
 }
 
 /** Cross-entropy of σ(input) against targets in [0, 1]. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.BCEWithLogitsLoss.html */
-export class BCEWithLogitsLoss extends Loss<BCEWithLogitsLossOptions> {
-  weight: Tensor | null
+export class BCEWithLogitsLoss extends WeightedLoss<BCEWithLogitsLossOptions> {
   posWeight: Tensor | null
-  constructor(options: BCEWithLogitsLossOptions = {}) {
-    const { weight, posWeight, ...rest } = options
-    super(rest)
-    this.weight = buffered(weight)
+  constructor({ posWeight, ...options }: BCEWithLogitsLossOptions = {}) {
+    super(F.binaryCrossEntropyWithLogits, options)
     this.posWeight = buffered(posWeight)
   }
-  forward(input: Tensor, target: Tensor): Tensor {
-    return F.binaryCrossEntropyWithLogits(input, target, { ...this.options, weight: this.weight, posWeight: this.posWeight })
+  protected override settings(): BCEWithLogitsLossOptions {
+    return { ...super.settings(), posWeight: this.posWeight }
   }
 }
