@@ -1,8 +1,12 @@
-/** Activations and dropout as layers. */
-import { ArgumentError } from '../errors.ts'
+/** Activations as layers. */
+import { full } from '../creation.ts'
+import { ArgumentError, ShapeError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import * as F from './functional.ts'
 import { Layer } from './layer.ts'
+import { type LayerOptions, typed } from './linear.ts'
+import { Module } from './module.ts'
+import { Parameter } from './parameter.ts'
 
 /** max(x, 0). @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ReLU.html */
 export class ReLU extends Layer {
@@ -128,18 +132,160 @@ export class LogSoftmax extends Layer {
   }
 }
 
-/**
- * While training, each element zeroed with probability p and the others scaled by 1/(1 − p); x itself in evaluation.
- * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout.html
- */
-export class Dropout extends Layer {
-  readonly p: number
-  constructor(p = 0.5) {
+/** x limited to [0, 6]. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ReLU6.html */
+export class ReLU6 extends Layer {
+  forward(x: Tensor): Tensor {
+    return F.relu6(x)
+  }
+}
+
+/** ELU scaled so that activations normalize themselves. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.SELU.html */
+export class SELU extends Layer {
+  forward(x: Tensor): Tensor {
+    return F.selu(x)
+  }
+}
+
+/** x above 0, α(e^(x/α) − 1) below. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.CELU.html */
+export class CELU extends Layer {
+  readonly alpha: number
+  constructor(alpha = 1) {
     super()
-    if (!(p >= 0 && p <= 1)) throw new ArgumentError(`dropout probability has to be between 0 and 1, but got ${p}`)
-    this.p = p
+    this.alpha = alpha
   }
   forward(x: Tensor): Tensor {
-    return F.dropout(x, { p: this.p, training: this.training })
+    return F.celu(x, this.alpha)
+  }
+}
+
+/** x·tanh(ln(1 + eˣ)). @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Mish.html */
+export class Mish extends Layer {
+  forward(x: Tensor): Tensor {
+    return F.mish(x)
+  }
+}
+
+/** x·max(0, min(6, x + 3))/6. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardswish.html */
+export class Hardswish extends Layer {
+  forward(x: Tensor): Tensor {
+    return F.hardswish(x)
+  }
+}
+
+/** max(0, min(6, x + 3))/6. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardsigmoid.html */
+export class Hardsigmoid extends Layer {
+  forward(x: Tensor): Tensor {
+    return F.hardsigmoid(x)
+  }
+}
+
+/** x where |x| > lambd, else 0. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardshrink.html */
+export class Hardshrink extends Layer {
+  readonly lambd: number
+  constructor(lambd = 0.5) {
+    super()
+    this.lambd = lambd
+  }
+  forward(x: Tensor): Tensor {
+    return F.hardshrink(x, this.lambd)
+  }
+}
+
+/** x moved towards 0 by lambd, as far as 0. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Softshrink.html */
+export class Softshrink extends Layer {
+  readonly lambd: number
+  constructor(lambd = 0.5) {
+    super()
+    this.lambd = lambd
+  }
+  forward(x: Tensor): Tensor {
+    return F.softshrink(x, this.lambd)
+  }
+}
+
+/** x − tanh x. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Tanhshrink.html */
+export class Tanhshrink extends Layer {
+  forward(x: Tensor): Tensor {
+    return F.tanhshrink(x)
+  }
+}
+
+/** x/(1 + |x|). @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Softsign.html */
+export class Softsign extends Layer {
+  forward(x: Tensor): Tensor {
+    return F.softsign(x)
+  }
+}
+
+/** x above the threshold, a value elsewhere. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Threshold.html */
+export class Threshold extends Layer {
+  readonly threshold: number
+  readonly value: number
+  constructor(threshold: number, value: number) {
+    super()
+    this.threshold = threshold
+    this.value = value
+  }
+  forward(x: Tensor): Tensor {
+    return F.threshold(x, this.threshold, this.value)
+  }
+}
+
+/** One half of x times the sigmoid of the other, cut along a dim. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.GLU.html */
+export class GLU extends Layer {
+  readonly dim: number
+  constructor(dim = -1) {
+    super()
+    this.dim = dim
+  }
+  forward(x: Tensor): Tensor {
+    return F.glu(x, this.dim)
+  }
+}
+
+/** softmax of −x along a dim. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmin.html */
+export class Softmin extends Layer {
+  readonly dim: number
+  constructor(dim: number) {
+    super()
+    this.dim = dim
+  }
+  forward(x: Tensor): Tensor {
+    return F.softmin(x, this.dim)
+  }
+}
+
+/** softmax over the channels of images [n, c, h, w] or [c, h, w]. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmax2d.html */
+export class Softmax2d extends Layer {
+  forward(x: Tensor): Tensor {
+    if (x.ndim !== 3 && x.ndim !== 4)
+      throw new ShapeError(`Softmax2d: expected input to be 3D or 4D (got ${x.ndim}D input)`, { shapes: [x.shape] })
+    return x.softmax(-3)
+  }
+}
+
+/** Options of `PReLU`. */
+export interface PReLUOptions extends LayerOptions {
+  /** The slopes at first. Default 0.25. */
+  readonly init?: number
+}
+
+/**
+ * x above 0, slope·x below, with one learned slope or one per channel (dim 1).
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.PReLU.html
+ */
+export class PReLU extends Module<[x: Tensor]> {
+  readonly numParameters: number
+  weight: Parameter
+  constructor(numParameters = 1, options: PReLUOptions = {}) {
+    super()
+    this.numParameters = numParameters
+    this.weight = new Parameter(full([numParameters], options.init ?? 0.25, typed(options)))
+  }
+  forward(x: Tensor): Tensor {
+    return F.prelu(x, this.weight)
+  }
+  override extraRepr(): string {
+    return `numParameters=${this.numParameters}`
   }
 }

@@ -7,23 +7,35 @@ import { type BiasOptions, resetWeights, typed } from './linear.ts'
 import { Module } from './module.ts'
 import { Parameter } from './parameter.ts'
 
-/** Options of `Conv1d` and `Conv2d`; one number stands for all spatial dims. */
-export interface ConvOptions extends BiasOptions {
+/** What the options of all convolutions share; one number stands for all spatial dims. */
+interface WindowOptions extends BiasOptions {
   /** Steps between windows. Default 1. */
   readonly stride?: number | readonly number[]
-  /** Zeros around the input, `'same'` or `'valid'`. Default 0. */
-  readonly padding?: number | readonly number[] | 'same' | 'valid'
   /** Distance between the elements of a window. Default 1. */
   readonly dilation?: number | readonly number[]
   /** Splits the channels into groups that don't see each other. Default 1. */
   readonly groups?: number
 }
 
+/** Options of `Conv1d` and `Conv2d`. */
+export interface ConvOptions extends WindowOptions {
+  /** Zeros around the input, `'same'` or `'valid'`. Default 0. */
+  readonly padding?: number | readonly number[] | 'same' | 'valid'
+}
+
+/** Options of `ConvTranspose1d` and `ConvTranspose2d`. */
+export interface ConvTransposeOptions extends WindowOptions {
+  /** Cut off on all sides of the result. Default 0. */
+  readonly padding?: number | readonly number[]
+  /** Added at the far end of the result, to choose among the sizes a strided convolution maps to one. Default 0. */
+  readonly outputPadding?: number | readonly number[]
+}
+
 const each = (value: number | readonly number[], dims: number): number[] =>
   typeof value === 'number' ? new Array<number>(dims).fill(value) : [...value]
 
-/** What convolutions of any number of dims share. */
-abstract class Conv extends Module<[Tensor]> {
+/** What convolutions of any number of dims share, and their transposes. */
+abstract class Conv<I extends unknown[] = [x: Tensor]> extends Module<I> {
   readonly inChannels: number
   readonly outChannels: number
   readonly kernelSize: readonly number[]
@@ -34,7 +46,14 @@ abstract class Conv extends Module<[Tensor]> {
   weight: Parameter
   bias: Parameter | null
 
-  constructor(dims: number, inChannels: number, outChannels: number, kernelSize: number | readonly number[], options: ConvOptions) {
+  constructor(
+    dims: number,
+    inChannels: number,
+    outChannels: number,
+    kernelSize: number | readonly number[],
+    options: ConvOptions,
+    transposed = false,
+  ) {
     super()
     const { stride = 1, padding = 0, dilation = 1, groups = 1, bias = true } = options
     if (!(Number.isInteger(groups) && groups > 0)) throw new ArgumentError('groups must be a positive integer')
@@ -50,7 +69,8 @@ abstract class Conv extends Module<[Tensor]> {
     if (this.kernelSize.length !== dims) throw new ArgumentError(`kernelSize: expected ${dims} numbers, got ${show(this.kernelSize)}`)
     if (padding === 'same' && this.stride.some((s) => s !== 1))
       throw new ArgumentError("padding='same' is not supported for strided convolutions")
-    this.weight = new Parameter(zeros([outChannels, inChannels / groups, ...this.kernelSize], typed(options)))
+    const channels = transposed ? [inChannels, outChannels / groups] : [outChannels, inChannels / groups]
+    this.weight = new Parameter(zeros([...channels, ...this.kernelSize], typed(options)))
     this.bias = bias ? new Parameter(zeros([outChannels], typed(options))) : null
     this.resetParameters()
   }
@@ -99,5 +119,79 @@ export class Conv2d extends Conv {
   forward(x: Tensor): Tensor {
     const { weight, bias, stride, padding, dilation, groups } = this
     return F.conv2d(x, weight, { bias, stride, padding, dilation, groups })
+  }
+}
+
+/** The transposes of convolutions of any number of dims. */
+abstract class ConvTranspose extends Conv<[x: Tensor, outputSize?: readonly number[]]> {
+  readonly outputPadding: readonly number[]
+  constructor(
+    dims: number,
+    inChannels: number,
+    outChannels: number,
+    kernelSize: number | readonly number[],
+    options: ConvTransposeOptions,
+  ) {
+    super(dims, inChannels, outChannels, kernelSize, options, true)
+    this.outputPadding = each(options.outputPadding ?? 0, dims)
+  }
+
+  /** The options of a call; with `outputSize` (of the spatial dims, or of all) the padding that leads to it. */
+  protected settings(x: Tensor, outputSize: readonly number[] | undefined): F.ConvolutionTransposeOptions {
+    const { bias, stride, dilation, groups, kernelSize, outputPadding } = this
+    const padding = this.padding as readonly number[]
+    const options = { bias, stride, padding, dilation, groups, outputPadding }
+    if (outputSize === undefined) return options
+    const dims = kernelSize.length
+    if (outputSize.length !== dims && outputSize.length !== x.ndim)
+      throw new ArgumentError(
+        `ConvTranspose${dims}D: for ${x.ndim}D input, output_size must have ${dims} or ${x.ndim} elements (got ${outputSize.length})`,
+      )
+    const least = x.shape.slice(-dims).map((n, d) => (n - 1) * stride[d]! - 2 * padding[d]! + dilation[d]! * (kernelSize[d]! - 1) + 1)
+    const added = outputSize.slice(-dims).map((n, d) => n - least[d]!)
+    if (added.some((n, d) => n < 0 || n >= stride[d]!)) {
+      const most = least.map((n, d) => n + stride[d]! - 1)
+      throw new ArgumentError(
+        `requested an output size of ${show(outputSize)}, but valid sizes range from ${show(least)} to ${show(most)} (for an input of ${show(x.shape)})`,
+        { shapes: [x.shape] },
+      )
+    }
+    return { ...options, outputPadding: added }
+  }
+
+  override extraRepr(): string {
+    const added = this.outputPadding.some((n) => n !== 0) ? `, outputPadding=${show(this.outputPadding)}` : ''
+    return super.extraRepr() + added
+  }
+}
+
+/**
+ * The transpose of `Conv1d`, x [n, inChannels, l] to longer signals; weight [inChannels, outChannels/groups, k], uniform in ±1/√fan at first.
+ * `forward` takes the length of the result where the stride leaves a choice.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose1d.html
+ */
+export class ConvTranspose1d extends ConvTranspose {
+  constructor(inChannels: number, outChannels: number, kernelSize: number | readonly number[], options: ConvTransposeOptions = {}) {
+    super(1, inChannels, outChannels, kernelSize, options)
+  }
+  forward(x: Tensor, outputSize?: readonly number[]): Tensor {
+    return F.convTranspose1d(x, this.weight, this.settings(x, outputSize))
+  }
+}
+
+/**
+ * The transpose of `Conv2d`, x [n, inChannels, h, w] to larger images; weight [inChannels, outChannels/groups, kh, kw], uniform in ±1/√fan
+ * at first. `forward` takes the size of the result where the stride leaves a choice.
+ * Errors: ArgumentError for a size that no padding leads to.
+ * @example
+ * new nn.ConvTranspose2d(8, 1, 2, { stride: 2 }).forward(torch.zeros([5, 8, 14, 14])).shape // [5, 1, 28, 28]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose2d.html
+ */
+export class ConvTranspose2d extends ConvTranspose {
+  constructor(inChannels: number, outChannels: number, kernelSize: number | readonly number[], options: ConvTransposeOptions = {}) {
+    super(2, inChannels, outChannels, kernelSize, options)
+  }
+  forward(x: Tensor, outputSize?: readonly number[]): Tensor {
+    return F.convTranspose2d(x, this.weight, this.settings(x, outputSize))
   }
 }

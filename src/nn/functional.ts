@@ -87,3 +87,4 @@ export {
 } from '../ops/similarity.ts'
 export { logSoftmax, softmax } from '../ops/softmax.ts'
 export { tanh } from '../ops/trigonometric.ts'
+export { alphaDropout, type DropoutOptions, dropout1d, dropout2d } from './dropout.ts'

@@ -1,23 +1,46 @@
 /** `gradtape/nn`: modules, layers, losses, first values of parameters. */
 export {
-  Dropout,
+  CELU,
   ELU,
   GELU,
+  GLU,
+  Hardshrink,
+  Hardsigmoid,
+  Hardswish,
   Hardtanh,
   LeakyReLU,
   LogSigmoid,
   LogSoftmax,
+  Mish,
+  PReLU,
+  type PReLUOptions,
   ReLU,
+  ReLU6,
+  SELU,
   Sigmoid,
   SiLU,
   Softmax,
+  Softmax2d,
+  Softmin,
   Softplus,
+  Softshrink,
+  Softsign,
   Tanh,
+  Tanhshrink,
+  Threshold,
 } from './activation.ts'
 export { type AttendOptions, MultiheadAttention, type MultiheadAttentionOptions } from './attention.ts'
 export * as utils from './collection.ts'
 export { ModuleDict, ModuleList, ParameterList, Sequential } from './container.ts'
-export { Conv1d, Conv2d, type ConvOptions } from './convolution.ts'
+export {
+  Conv1d,
+  Conv2d,
+  type ConvOptions,
+  ConvTranspose1d,
+  ConvTranspose2d,
+  type ConvTransposeOptions,
+} from './convolution.ts'
+export { AlphaDropout, Dropout, Dropout1d, Dropout2d } from './dropout.ts'
 export * as functional from './functional.ts'
 export {
   type BackwardHook,
@@ -75,7 +98,35 @@ export {
   type StateDict,
   type StateDictOptions,
 } from './module.ts'
-export { BatchNorm1d, BatchNorm2d, type BatchNormLayerOptions, LayerNorm, type LayerNormLayerOptions } from './normalization.ts'
+export {
+  BatchNorm1d,
+  BatchNorm2d,
+  type BatchNormLayerOptions,
+  GroupNorm,
+  type GroupNormLayerOptions,
+  InstanceNorm1d,
+  InstanceNorm2d,
+  LayerNorm,
+  type LayerNormLayerOptions,
+  RMSNorm,
+  type RMSNormLayerOptions,
+} from './normalization.ts'
 export { Buffer, type BufferOptions, isBuffer, isParameter, Parameter } from './parameter.ts'
-export { AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d } from './pooling.ts'
+export { AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d } from './pooling.ts'
+export {
+  CircularPad1d,
+  CircularPad2d,
+  ConstantPad1d,
+  ConstantPad2d,
+  PixelShuffle,
+  PixelUnshuffle,
+  ReflectionPad1d,
+  ReflectionPad2d,
+  ReplicationPad1d,
+  ReplicationPad2d,
+  Upsample,
+  ZeroPad1d,
+  ZeroPad2d,
+} from './resampling.ts'
+export { CosineSimilarity, PairwiseDistance } from './similarity.ts'
 export { type EncodeOptions, TransformerEncoderLayer, type TransformerEncoderLayerOptions } from './transformer.ts'

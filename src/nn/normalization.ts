@@ -1,7 +1,7 @@
 /** Layers that normalize: over features, or over the batch with running statistics. */
 import { noGrad } from '../autograd/modes.ts'
 import { ones, tensor, zeros } from '../creation.ts'
-import { ArgumentError, show } from '../errors.ts'
+import { ArgumentError, ShapeError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import * as F from './functional.ts'
 import { type LayerOptions, typed } from './linear.ts'
@@ -45,7 +45,7 @@ export class LayerNorm extends Module<[Tensor]> {
   }
 }
 
-/** Options of `BatchNorm1d` and `BatchNorm2d`. */
+/** Options of `BatchNorm1d`, `BatchNorm2d`, `InstanceNorm1d` and `InstanceNorm2d`; the latter two have the last three off by default. */
 export interface BatchNormLayerOptions extends LayerOptions {
   /** Added to the variance. Default 1e-5. */
   readonly eps?: number
@@ -53,12 +53,14 @@ export interface BatchNormLayerOptions extends LayerOptions {
   readonly momentum?: number | null
   /** Learn a scale and a shift per channel? Default true. */
   readonly affine?: boolean
+  /** With the scale, a shift? Default true. */
+  readonly bias?: boolean
   /** Keep running statistics for evaluation? Without them batches are always normalized by their own. Default true. */
   readonly trackRunningStats?: boolean
 }
 
-/** Channels normalized over the batch; subclasses say which ranks they take. */
-abstract class BatchNorm extends Module<[Tensor]> {
+/** Channels normalized with running statistics; subclasses say over what, and which ranks they take. */
+abstract class ChannelNorm extends Module<[x: Tensor]> {
   readonly numFeatures: number
   readonly eps: number
   readonly momentum: number | null
@@ -70,16 +72,16 @@ abstract class BatchNorm extends Module<[Tensor]> {
   /** How many batches the running statistics have seen. */
   numBatchesTracked: Tensor | null
 
-  constructor(numFeatures: number, options: BatchNormLayerOptions = {}) {
+  constructor(numFeatures: number, options: BatchNormLayerOptions) {
     super()
-    const { eps = 1e-5, momentum = 0.1, affine = true, trackRunningStats = true } = options
+    const { eps = 1e-5, momentum = 0.1, affine = true, bias = true, trackRunningStats = true } = options
     this.numFeatures = numFeatures
     this.eps = eps
     this.momentum = momentum
     this.trackRunningStats = trackRunningStats
     const shape = [numFeatures]
     this.weight = affine ? new Parameter(ones(shape, typed(options))) : null
-    this.bias = affine ? new Parameter(zeros(shape, typed(options))) : null
+    this.bias = affine && bias ? new Parameter(zeros(shape, typed(options))) : null
     this.runningMean = trackRunningStats ? new Buffer(zeros(shape, typed(options))) : null
     this.runningVar = trackRunningStats ? new Buffer(ones(shape, typed(options))) : null
     this.numBatchesTracked = trackRunningStats ? new Buffer(tensor(0, { dtype: 'int32' })) : null
@@ -97,6 +99,16 @@ abstract class BatchNorm extends Module<[Tensor]> {
     })
   }
 
+  override extraRepr(): string {
+    return `${this.numFeatures}, eps=${this.eps}, momentum=${this.momentum}, affine=${this.weight !== null}, trackRunningStats=${this.trackRunningStats}`
+  }
+}
+
+/** Channels normalized over the batch. */
+abstract class BatchNorm extends ChannelNorm {
+  constructor(numFeatures: number, options: BatchNormLayerOptions = {}) {
+    super(numFeatures, options)
+  }
   forward(x: Tensor): Tensor {
     this.checkRank(x)
     const { runningMean, runningVar, weight, bias, eps } = this
@@ -108,9 +120,6 @@ abstract class BatchNorm extends Module<[Tensor]> {
     }
     const training = this.training || runningMean === null
     return F.batchNorm(x, { runningMean, runningVar, weight, bias, training, momentum, eps })
-  }
-  override extraRepr(): string {
-    return `${this.numFeatures}, eps=${this.eps}, momentum=${this.momentum}, affine=${this.weight !== null}, trackRunningStats=${this.trackRunningStats}`
   }
 }
 
@@ -132,5 +141,127 @@ export class BatchNorm1d extends BatchNorm {
 export class BatchNorm2d extends BatchNorm {
   protected checkRank(x: Tensor): void {
     if (x.ndim !== 4) throw new ArgumentError(`expected 4D input (got ${x.ndim}D input)`, { shapes: [x.shape] })
+  }
+}
+
+/** Channels of each example normalized by themselves: shift, scale and running statistics only where asked for. */
+abstract class InstanceNorm extends ChannelNorm {
+  constructor(numFeatures: number, options: BatchNormLayerOptions = {}) {
+    super(numFeatures, { affine: false, trackRunningStats: false, ...options })
+  }
+  forward(x: Tensor): Tensor {
+    this.checkRank(x)
+    const { runningMean, runningVar, weight, bias, eps } = this
+    const useInputStats = this.training || runningMean === null
+    const single = x.ndim === this.rank - 1
+    const channels = x.shape.at(1 - this.rank)!
+    if (weight !== null && channels !== this.numFeatures)
+      throw new ShapeError(
+        `expected input's size at dim=${single ? 0 : 1} to match num_features (${this.numFeatures}), but got: ${channels}`,
+        { shapes: [x.shape] },
+      )
+    const options = { runningMean, runningVar, weight, bias, eps, useInputStats, momentum: this.momentum ?? 0 }
+    return single ? F.instanceNorm(x.unsqueeze(0), options).squeeze(0) : F.instanceNorm(x, options)
+  }
+  protected abstract readonly rank: number
+  protected checkRank(x: Tensor): void {
+    const { rank } = this
+    if (x.ndim !== rank && x.ndim !== rank - 1)
+      throw new ArgumentError(`expected ${rank - 1}D or ${rank}D input (got ${x.ndim}D input)`, { shapes: [x.shape] })
+  }
+}
+
+/**
+ * x [n, c, l] (or [c, l]) normalized per example and channel.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.InstanceNorm1d.html
+ */
+export class InstanceNorm1d extends InstanceNorm {
+  protected get rank(): number {
+    return 3
+  }
+}
+
+/**
+ * x [n, c, h, w] (or [c, h, w]) normalized per example and channel.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.InstanceNorm2d.html
+ */
+export class InstanceNorm2d extends InstanceNorm {
+  protected get rank(): number {
+    return 4
+  }
+}
+
+/** Options of `GroupNorm`. */
+export interface GroupNormLayerOptions extends LayerOptions {
+  /** Added to the variance. Default 1e-5. */
+  readonly eps?: number
+  /** Learn a scale and a shift per channel? Default true. */
+  readonly affine?: boolean
+  /** With the scale, a shift? Default true. */
+  readonly bias?: boolean
+}
+
+/**
+ * x [n, numChannels, …] normalized per example in groups of channels.
+ * Errors: ArgumentError where the channels don't divide into the groups.
+ * @example
+ * new nn.GroupNorm(3, 6).forward(torch.ones([2, 6, 4, 4])).shape // [2, 6, 4, 4]
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.GroupNorm.html
+ */
+export class GroupNorm extends Module<[x: Tensor]> {
+  readonly numGroups: number
+  readonly numChannels: number
+  readonly eps: number
+  weight: Parameter | null
+  bias: Parameter | null
+
+  constructor(numGroups: number, numChannels: number, options: GroupNormLayerOptions = {}) {
+    super()
+    if (numChannels % numGroups !== 0)
+      throw new ArgumentError(`num_channels (${numChannels}) must be divisible by num_groups (${numGroups})`)
+    const { eps = 1e-5, affine = true, bias = true } = options
+    this.numGroups = numGroups
+    this.numChannels = numChannels
+    this.eps = eps
+    this.weight = affine ? new Parameter(ones([numChannels], typed(options))) : null
+    this.bias = affine && bias ? new Parameter(zeros([numChannels], typed(options))) : null
+  }
+  forward(x: Tensor): Tensor {
+    const { weight, bias, eps } = this
+    return F.groupNorm(x, this.numGroups, { weight, bias, eps })
+  }
+  override extraRepr(): string {
+    return `${this.numGroups}, ${this.numChannels}, eps=${this.eps}, affine=${this.weight !== null}`
+  }
+}
+
+/** Options of `RMSNorm`. */
+export interface RMSNormLayerOptions extends LayerOptions {
+  /** Added to the mean square. Default: the distance of 1 to the next number of the dtype. */
+  readonly eps?: number | null
+  /** Learn a scale per element? Default true. */
+  readonly elementwiseAffine?: boolean
+}
+
+/**
+ * Each example over the root of its mean square over its last dims, of shape `normalizedShape`.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.RMSNorm.html
+ */
+export class RMSNorm extends Module<[x: Tensor]> {
+  readonly normalizedShape: readonly number[]
+  readonly eps: number | null
+  weight: Parameter | null
+
+  constructor(normalizedShape: number | readonly number[], options: RMSNormLayerOptions = {}) {
+    super()
+    this.normalizedShape = typeof normalizedShape === 'number' ? [normalizedShape] : [...normalizedShape]
+    this.eps = options.eps ?? null
+    this.weight = (options.elementwiseAffine ?? true) ? new Parameter(ones(this.normalizedShape, typed(options))) : null
+  }
+  forward(x: Tensor): Tensor {
+    return F.rmsNorm(x, this.normalizedShape, { weight: this.weight, eps: this.eps })
+  }
+  override extraRepr(): string {
+    return `${show(this.normalizedShape)}, eps=${this.eps}, elementwiseAffine=${this.weight !== null}`
   }
 }

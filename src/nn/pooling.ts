@@ -1,6 +1,7 @@
 /** Pooling layers. */
 import type { Tensor } from '../fluent.ts'
 import * as F from './functional.ts'
+import { Layer } from './layer.ts'
 import { Module } from './module.ts'
 
 type Size = number | readonly number[]
@@ -79,5 +80,17 @@ export class AdaptiveAvgPool2d extends Module<[Tensor]> {
   }
   override extraRepr(): string {
     return `outputSize=${text(this.outputSize)}`
+  }
+}
+
+/** Averages over as many windows as the output is to have. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool1d.html */
+export class AdaptiveAvgPool1d extends Layer {
+  readonly outputSize: number
+  constructor(outputSize: number) {
+    super()
+    this.outputSize = outputSize
+  }
+  forward(x: Tensor): Tensor {
+    return F.adaptiveAvgPool2d(x.unsqueeze(-2), [null, this.outputSize]).squeeze(-2)
   }
 }

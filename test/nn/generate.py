@@ -194,5 +194,6 @@ def encoders():
     ]
 
 
-with open(os.path.join(here, 'layers.json'), 'w') as f:
-    json.dump({'torch': torch.__version__, 'layers': [record(*c) for c in CASES], 'attention': attention(), 'sdpa': scaled_dot_product(), 'encoders': encoders()}, f)
+if __name__ == '__main__':
+    with open(os.path.join(here, 'layers.json'), 'w') as f:
+        json.dump({'torch': torch.__version__, 'layers': [record(*c) for c in CASES], 'attention': attention(), 'sdpa': scaled_dot_product(), 'encoders': encoders()}, f)

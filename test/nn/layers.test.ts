@@ -41,7 +41,9 @@ interface Fixture {
   }[]
   sdpa: { options: Options; inputs: Values[]; output: Values; inputGrads: Values[] }[]
 }
-const fixture = JSON.parse(readFileSync(new URL('./layers.json', import.meta.url), 'utf8')) as Fixture
+const read = (name: string): unknown => JSON.parse(readFileSync(new URL(name, import.meta.url), 'utf8'))
+const fixture = read('./layers.json') as Fixture
+const modules = read('./modules.json') as Pick<Fixture, 'layers'>
 
 const camel = (name: string): string => name.replace(/_(.)/g, (_, c: string) => c.toUpperCase())
 const snake = (name: string): string => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`)
@@ -70,7 +72,7 @@ type Make = new (...args: unknown[]) => Layer
 const classes = nn as unknown as Record<string, Make>
 
 describe('layers', () => {
-  for (const c of [...fixture.layers, ...fixture.encoders]) {
+  for (const c of [...fixture.layers, ...fixture.encoders, ...modules.layers]) {
     test(`${c.layer}(${JSON.stringify(c.arguments).slice(1, -1)}) ${JSON.stringify(c.options)}`, () => {
       const options = Object.keys(c.options).length === 0 ? [] : [camelCased(c.options)]
       const layer = new classes[c.layer]!(...c.arguments, ...options).double()
@@ -221,10 +223,80 @@ test('dropout zeroes while training only', () => {
   expect(() => new nn.Dropout(1.5)).toThrow('dropout probability has to be between 0 and 1, but got 1.5')
 })
 
+test('dropout of channels zeroes whole channels', () => {
+  torch.manualSeed(0)
+  for (const [layer, shape] of [
+    [new nn.Dropout1d(0.25), [40, 50, 3]],
+    [new nn.Dropout2d(0.25), [40, 50, 2, 2]],
+    [new nn.Dropout2d(0.25), [2000, 2, 2]],
+  ] as const) {
+    const y = layer.forward(torch.ones(shape, { requiresGrad: true }))
+    const channels = y.detach().reshape([2000, -1])
+    const [least, most] = [channels.amin(1), channels.amax(1)]
+    expect(least.toTypedArray()).toEqual(most.toTypedArray())
+    expect(new Set(least.toTypedArray())).toEqual(new Set([0, Math.fround(4 / 3)]))
+    expect(Math.abs(least.eq(0).mean({ dtype: 'float32' }).item() - 0.25)).toBeLessThan(0.03)
+    expect(() => layer.forward(torch.ones([3, 2]))).toThrow('expected')
+  }
+})
+
+test('alphaDropout keeps mean and variance', () => {
+  torch.manualSeed(0)
+  const layer = new nn.AlphaDropout(0.2)
+  const y = layer.forward(torch.randn([20000]))
+  expect(Math.abs(y.mean().item())).toBeLessThan(0.03)
+  expect(Math.abs(y.std().item() - 1)).toBeLessThan(0.03)
+  // With the mask known: two values for an input of ones, as torch computes them.
+  const [low, high] = [...new Set(layer.forward(torch.ones(200, { dtype: 'float64' })).toTypedArray())].sort((a, b) => a - b)
+  const [p, limit] = [0.2, 1.7580993408473766]
+  const a = 1 / Math.sqrt((limit * limit * p + 1) * (1 - p))
+  expect(low).toBeCloseTo(a * limit * (p - 1), 12)
+  expect(high).toBeCloseTo(a + a * limit * p, 12)
+  expect(nn.functional.alphaDropout(torch.ones(2), { p: 1 }).tolist()).toEqual([0, 0])
+  expect(() => nn.functional.alphaDropout(torch.ones(2), { p: 2, training: false })).toThrow(
+    'dropout probability has to be between 0 and 1',
+  )
+})
+
+test('ConvTranspose with a size that is asked for', () => {
+  const layer = new nn.ConvTranspose2d(2, 1, 3, { stride: 2, padding: 1 })
+  const x = torch.ones([1, 2, 3, 4])
+  expect(layer.call(x).shape).toEqual([1, 1, 5, 7])
+  expect(layer.call(x, [6, 7]).shape).toEqual([1, 1, 6, 7])
+  expect(layer.call(x, [1, 1, 5, 8]).shape).toEqual([1, 1, 5, 8])
+  expect(() => layer.call(x, [7, 7])).toThrow('requested an output size of [7, 7], but valid sizes range from [5, 7] to [6, 8]')
+  expect(() => layer.call(x, [7])).toThrow('ConvTranspose2D: for 4D input, output_size must have 2 or 4 elements (got 1)')
+})
+
+test('layers print what they were made with', () => {
+  for (const [layer, text] of [
+    [new nn.GELU(), "GELU(approximate='none')"],
+    [new nn.Threshold(0.1, 2), 'Threshold(threshold=0.1, value=2)'],
+    [new nn.ReflectionPad2d([1, 2, 0, 1]), 'ReflectionPad2d(padding=[1, 2, 0, 1])'],
+    [new nn.ConstantPad1d(1, 3), 'ConstantPad1d(padding=[1, 1], value=3)'],
+    [new nn.Upsample({ scaleFactor: 2 }), "Upsample(scaleFactor=2, mode='nearest')"],
+    [new nn.GroupNorm(2, 4), 'GroupNorm(2, 4, eps=0.00001, affine=true)'],
+    [
+      new nn.ConvTranspose1d(2, 3, 3, { outputPadding: 1, stride: 2 }),
+      'ConvTranspose1d(2, 3, kernelSize=[3], stride=[2], outputPadding=[1])',
+    ],
+    [new nn.PReLU(), 'PReLU(numParameters=1)'],
+    [new nn.ReLU6(), 'ReLU6()'],
+  ] as const)
+    expect(layer.toString()).toBe(text)
+})
+
 test('layers refuse what torch refuses', () => {
   expect(() => new nn.Conv2d(3, 4, 3, { groups: 2 })).toThrow('in_channels must be divisible by groups')
   expect(() => new nn.Conv2d(4, 4, 3, { stride: 2, padding: 'same' })).toThrow("padding='same' is not supported for strided convolutions")
   expect(() => new nn.BatchNorm2d(3).forward(torch.zeros([2, 3]))).toThrow('expected 4D input (got 2D input)')
+  expect(() => new nn.GroupNorm(3, 4)).toThrow('num_channels (4) must be divisible by num_groups (3)')
+  expect(() => new nn.InstanceNorm2d(3).forward(torch.zeros([2, 3]))).toThrow('expected 3D or 4D input (got 2D input)')
+  expect(() => new nn.InstanceNorm1d(3, { affine: true }).forward(torch.zeros([2, 4, 5]))).toThrow(
+    "expected input's size at dim=1 to match num_features (3), but got: 4",
+  )
+  expect(() => new nn.Softmax2d().forward(torch.zeros([2, 3]))).toThrow('expected input to be 3D or 4D (got 2D input)')
+  expect(() => new nn.AlphaDropout(-1)).toThrow('dropout probability has to be between 0 and 1, but got -1')
   expect(() => new nn.Embedding(3, 2, { paddingIdx: 3 })).toThrow('Padding_idx must be within num_embeddings')
 })
 
