@@ -21,6 +21,8 @@ FUNCTIONS = {
     "tanh": (mp.tanh, (-2, 2), (2**-60, 30)),
     "erf": (mp.erf, (-2, 2), (2**-60, 7)),
     "sigmoid": (lambda x: 1 / (1 + mp.exp(-x)), (-40, 40), (2**-60, 740)),
+    "log2": (lambda x: mp.log(x) / mp.log(2), (0.4, 3), (2**-1070, 2**1020)),
+    "log10": (mp.log10, (0.4, 3), (2**-1070, 2**1020)),
 }
 EXACT = {
     "sin": [math.pi * k / 2 for k in (1, 2, 3, 4, 5, 100, 710, 100000, 1000001)],
@@ -31,6 +33,8 @@ EXACT = {
     "log": [5e-324, 1e-310, 0.7071067811865475, 1.4142135623730951, 1 + 2**-52, 1 - 2**-53],
     "tanh": [0.625, 0.6249999999999999, 22.0],
     "erf": [1.0, 0.9999999999999999, 5.9, 6.0],
+    "log2": [5e-324, 1e-310, 0.7071067811865475, 1.4142135623730951, 1 + 2**-52, 1 - 2**-53],
+    "log10": [5e-324, 1e-310, 0.7071067811865475, 1.4142135623730951, 1 + 2**-52, 1 - 2**-53],
 }
 
 
@@ -48,11 +52,26 @@ def points(low, high, least, most, n):
     return dense + spread
 
 
+def powers(n):
+    """Powers xᵇ whose results lie in all of the range: x, b, and as above. Negative x have whole b."""
+    rows = []
+    for k in range(n):
+        near = 1 + random.uniform(-1, 1) * 2.0 ** -random.randrange(50)
+        x = [random.uniform(0, 4), near, math.exp(random.uniform(-740, 709)), -random.uniform(0, 20)][k % 4]
+        b = random.uniform(-1080, 1030) / mp.log(abs(x), 2)
+        b = float(mp.nint(b)) if x < 0 else float(b) if k % 3 else random.uniform(-10, 10)
+        value, near, off = row(lambda v: mp.mpf(abs(v)) ** mp.mpf(b), x)
+        sign = -1 if x < 0 and b % 2 else 1
+        rows.append([value, b, "Infinity" if near == "Infinity" else sign * near, sign * off])
+    return rows
+
+
 def main():
     table = {}
     for name, (f, dense, spread) in FUNCTIONS.items():
         xs = points(*dense, *spread, 100) + EXACT.get(name, [])
         table[name] = [row(f, x) for x in xs if not (name == "log1p" and x <= -1)]
+    table["pow"] = [r for r in powers(400) if r[2] != "Infinity"]
     lines = [json.dumps(name) + ": [\n" + ",\n".join(json.dumps(r) for r in rows) + "\n]" for name, rows in table.items()]
     pathlib.Path(__file__).with_name("double.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
 

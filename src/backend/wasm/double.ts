@@ -134,6 +134,13 @@ function splitLog(g: VectorGraph, x: Vec): { n: Vec; f: Vec } {
   return { n: sub(g, g.op('i64x2', 'add', biased, g.f64(ROUND)), g.f64(ROUND + 1024)), f: sub(g, mantissa, g.f64(1)) }
 }
 
+/** The same for subnormal x, too. */
+function splitPositive(g: VectorGraph, x: Vec): { n: Vec; f: Vec } {
+  const tiny = less(g, x, 2 ** -1022)
+  const { n, f } = splitLog(g, g.select(tiny, mul(g, x, g.f64(2 ** 54)), x))
+  return { n: sub(g, n, g.select(tiny, g.f64(54), g.f64(0))), f }
+}
+
 /** n·ln 2 + ln(1 + f) + rest, with ln(1 + f) = f − (f²/2 − s·(f²/2 + s²·polynomial)). */
 function logOf(g: VectorGraph, n: Vec, f: Vec, rest: Vec | undefined): Vec {
   const s = div(g, f, add(g, f, g.f64(2)))
@@ -153,9 +160,8 @@ function logLimits(g: VectorGraph, x: Vec, value: Vec): Vec {
 }
 
 function log(g: VectorGraph, x: Vec): Vec {
-  const tiny = less(g, x, 2 ** -1022)
-  const { n, f } = splitLog(g, g.select(tiny, mul(g, x, g.f64(2 ** 54)), x))
-  return logLimits(g, x, logOf(g, sub(g, n, g.select(tiny, g.f64(54), g.f64(0))), f, undefined))
+  const { n, f } = splitPositive(g, x)
+  return logLimits(g, x, logOf(g, n, f, undefined))
 }
 
 /** ln u + (1 + x − u) / u for u = 1 + x as rounded: the second term is what rounding took away. */
@@ -166,6 +172,90 @@ function log1p(g: VectorGraph, x: Vec): Vec {
   const lost = add(g, sub(g, one, sub(g, u, back)), sub(g, x, back))
   const { n, f } = splitLog(g, u)
   return g.op('v128', 'or', logLimits(g, u, logOf(g, n, f, div(g, lost, u))), signOf(g, x))
+}
+
+/** (3·artanh s / s − 3 − s²) / s⁴ in s². */
+const POW = [
+  0.6000000000000004, 0.42857142857005787, 0.33333333407530563, 0.2727271223040051, 0.2307837232815908, 0.1992860301287327, 0.19374505495973376,
+]
+/** 2 / (3·ln 2) in two parts. */
+const POW_HIGH = 64545083 / 2 ** 26
+const POW_LOW = 7.872699542894897e-9
+
+/** The upper 26 bits: products of two such numbers are exact. */
+/** The upper 26 bits: products of two such numbers are exact. */
+const upper = (g: VectorGraph, x: Vec): Vec => g.op('v128', 'and', x, g.shift('i64x2', 'shl', g.i32(-1), 27))
+
+/** log₂x to 63 bits: 26 of them, and the others. */
+function log2Parts(g: VectorGraph, x: Vec): [Vec, Vec] {
+  const { n, f } = splitPositive(g, x)
+  // s = f / (2 + f) = high + low, and 2 + f = head + tail.
+  const sum = add(g, f, g.f64(2))
+  const inverse = div(g, g.f64(1), sum)
+  const s = mul(g, f, inverse)
+  const high = upper(g, s)
+  const head = upper(g, sum)
+  const tail = sub(g, f, sub(g, head, g.f64(2)))
+  const low = mul(g, inverse, sub(g, sub(g, f, mul(g, high, head)), mul(g, high, tail)))
+  // log₂(1 + f) = factor·s·(3 + s² + s⁴·polynomial), the bracket as three + rest.
+  const square = mul(g, s, s)
+  const exact = mul(g, high, high)
+  const terms = madd(g, mul(g, square, square), polynomial(g, square, POW), mul(g, low, add(g, high, s)))
+  const three = upper(g, add(g, g.f64(3), add(g, exact, terms)))
+  const rest = sub(g, terms, sub(g, sub(g, three, g.f64(3)), exact))
+  const u = mul(g, high, three)
+  const v = madd(g, low, three, mul(g, rest, s))
+  const p = upper(g, add(g, u, v))
+  const q = sub(g, v, sub(g, p, u))
+  const h = mul(g, p, g.f64(POW_HIGH))
+  const r = madd(g, p, g.f64(POW_LOW), mul(g, q, g.f64(POW_HIGH + POW_LOW)))
+  const first = upper(g, add(g, n, add(g, h, r)))
+  return [first, sub(g, r, sub(g, sub(g, first, n), h))]
+}
+
+function log2(g: VectorGraph, x: Vec): Vec {
+  const [first, second] = log2Parts(g, x)
+  return logLimits(g, x, add(g, first, second))
+}
+
+/** log₁₀2 in two parts. */
+const LOG10_2_HIGH = 40403562 / 2 ** 27
+const LOG10_2_LOW = 5.801722962879576e-10
+
+function log10(g: VectorGraph, x: Vec): Vec {
+  const [first, second] = log2Parts(g, x)
+  const low = madd(g, first, g.f64(LOG10_2_LOW), mul(g, second, g.f64(LOG10_2_HIGH + LOG10_2_LOW)))
+  return logLimits(g, x, madd(g, first, g.f64(LOG10_2_HIGH), low))
+}
+
+/**
+ * |a|ᵇ = 2^(b·log₂|a|), negative for negative a and odd b. Zeros, what isn't finite, and exponents from 2⁶⁰ on are left to the
+ * imported function.
+ */
+export function pow64(g: VectorGraph, a: Vec, b: Vec): Vec {
+  const x = abs(g, a)
+  const [l1, l2] = log2Parts(g, x)
+  const y = upper(g, b)
+  const product = mul(g, y, l1)
+  const more = madd(g, sub(g, b, y), l1, mul(g, b, l2))
+  const exponent = add(g, product, more)
+  const magic = g.f64(ROUND + 2046)
+  const bits = add(g, clamped(g, exponent, -1100, 1100), magic)
+  // r + lost is what the rounded exponent leaves; 0 where powers are 0 or ∞.
+  const inside = less(g, abs(g, exponent), 1100)
+  const left = sub(g, product, sub(g, bits, magic))
+  const r = g.select(inside, add(g, left, more), g.f64(0))
+  const lost = g.select(inside, sub(g, more, sub(g, r, left)), g.f64(0))
+  const z = mul(g, r, g.f64(Math.LN2))
+  const terms = madd(g, polynomial(g, z, series()), mul(g, z, z), mul(g, lost, g.f64(Math.LN2)))
+  const value = scale(g, add(g, g.f64(1), add(g, z, terms)), bits)
+  // Half of a whole number is whole if it is even.
+  const isWhole = (t: Vec): Vec => g.op('f64x2', 'eq', g.op('f64x2', 'nearest', t), t)
+  const odd = g.op('v128', 'andnot', signOf(g, a), isWhole(mul(g, b, g.f64(0.5))))
+  const finite = g.op('v128', 'and', less(g, x, Infinity), less(g, abs(g, b), 2 ** 60))
+  const usual = g.op('v128', 'and', g.op('f64x2', 'gt', x, g.f64(0)), finite)
+  const real = g.op('v128', 'or', g.op('f64x2', 'gt', a, g.f64(0)), isWhole(b))
+  return g.patch('f64x2', g.op('v128', 'or', value, odd), g.op('v128', 'not', g.op('v128', 'and', usual, real)), 'pow', a, b)
 }
 
 /** π/2 in three parts; k times the first and the second is exact for |k| < 2²⁰. */
@@ -236,5 +326,5 @@ function erf(g: VectorGraph, x: Vec): Vec {
 
 /** The functions that float64 lanes compute themselves; the others are called for each lane. */
 export const DOUBLES: Readonly<Partial<Record<ScalarOp, (g: VectorGraph, x: Vec) => Vec>>> = {
-  exp: exp64, exp2, expm1, log, log1p, sin, cos, tanh, erf, sigmoid,
+  exp: exp64, exp2, expm1, log, log1p, log2, log10, sin, cos, tanh, erf, sigmoid,
 }

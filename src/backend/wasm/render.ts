@@ -3,7 +3,7 @@ import type { DType } from '../../dtype.ts'
 import { UnsupportedError } from '../../errors.ts'
 import type { ComputeType, Program, Scalar, ScalarOp } from '../scalar.ts'
 import { type Local, V128 } from './assembler.ts'
-import { DOUBLES } from './double.ts'
+import { DOUBLES, pow64 } from './double.ts'
 import { cos, erf, exp, exp2, expm1, log, log10, log1p, log2, sigmoid, sin, tanh, type VectorFunction } from './math.ts'
 import { EVEN_WORDS, HIGH_HALF, LOW_HALVES, type Vec, type VectorGraph } from './vector.ts'
 
@@ -14,7 +14,6 @@ export const LANES: Readonly<Record<ComputeType, Lanes>> = { float32: 'f32x4', f
 
 /** What kernels import: float64 functions that are better called than computed in lanes. */
 export const IMPORTS: Readonly<Record<string, (...args: number[]) => number>> = {
-  log2: Math.log2, log10: Math.log10,
   sin: Math.sin, cos: Math.cos, tan: Math.tan, asin: Math.asin, acos: Math.acos, atan: Math.atan, atan2: Math.atan2,
   sinh: Math.sinh, cosh: Math.cosh, asinh: Math.asinh, acosh: Math.acosh, atanh: Math.atanh,
   pow: Math.pow, fmod: (a, b) => a! % b!,
@@ -307,7 +306,7 @@ class Rules {
         // Math.pow differs from IEEE 754: it gives NaN for 1 to the NaN and for ±1 to an infinite power.
         const infinite = g.op(type, 'eq', g.op(type, 'abs', b), this.#constant(Infinity))
         const unit = g.op('v128', 'and', g.op(type, 'eq', g.op(type, 'abs', a), one), infinite)
-        return g.select(g.op('v128', 'or', unit, g.op(type, 'eq', a, one)), one, g.call(type, 'pow', a, b))
+        return g.select(g.op('v128', 'or', unit, g.op(type, 'eq', a, one)), one, this.#power(type, a, b))
       }
       case 'atan2':
         return g.call(type, 'atan2', a, b)
@@ -315,6 +314,15 @@ class Rules {
     }
     const polynomial = (type === 'f32x4' ? POLYNOMIALS : DOUBLES)[op]
     return polynomial === undefined ? g.call(type, op, a) : polynomial(g, a)
+  }
+
+  /** float32 in float64, half a vector at a time. */
+  #power(type: 'f32x4' | 'f64x2', a: Vec, b: Vec): Vec {
+    const g = this.#g
+    if (type === 'f64x2') return pow64(g, a, b)
+    const wide = (v: Vec): Vec => g.op('f64x2', 'promote_low_f32x4', v)
+    const half = (x: Vec, y: Vec): Vec => g.op('f32x4', 'demote_f64x2_zero', pow64(g, wide(x), wide(y)))
+    return g.shuffle(half(a, b), half(g.shuffle(a, a, HIGH_HALF), g.shuffle(b, b, HIGH_HALF)), LOW_HALVES)
   }
 
   /** The smaller one of b < a ? b : a and a < b ? a : b: they differ only for NaN and zeros of both signs, where “or” is right. */

@@ -152,13 +152,13 @@ export class VectorGraph {
     })
   }
 
-  /** `value`, with `name(x)` in the lanes of `mask`; free of calls where the mask is empty. */
-  patch(type: 'f32x4' | 'f64x2', value: Vec, mask: Vec, name: string, x: Vec): Vec {
-    this.calls.set(name, 1)
-    return this.macro(`patch ${name}`, [value, mask, x], (site, [v, m, a]) => {
+  /** `value`, with `name(…)` in the lanes of `mask`; free of calls where the mask is empty. */
+  patch(type: 'f32x4' | 'f64x2', value: Vec, mask: Vec, name: string, ...x: Vec[]): Vec {
+    this.calls.set(name, x.length)
+    return this.macro(`patch ${name}`, [value, mask, ...x], (site, [v, m, ...args]) => {
       const { f } = site
       f.if(f.v128.any_true(f.get(m!)), () => {
-        callLanes(site, type, name, [a!])
+        callLanes({ ...site, rest: undefined }, type, name, args)
         f.v128.bitselect(undefined, f.get(v!), f.get(m!))
       }, () => f.get(v!), V128)
     })
