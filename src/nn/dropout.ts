@@ -28,6 +28,8 @@ function dropChannels(op: string, x: Tensor, dims: number, options: DropoutOptio
 
 /**
  * Channels of signals [n, c, l] (or [c, l]) zeroed as a whole.
+ * @example
+ * nn.functional.dropout1d(ones([2, 3]), { p: 1 }).tolist() // [[0, 0, 0], [0, 0, 0]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.dropout1d.html
  */
 export function dropout1d(x: Tensor, options: DropoutOptions = {}): Tensor {
@@ -36,6 +38,8 @@ export function dropout1d(x: Tensor, options: DropoutOptions = {}): Tensor {
 
 /**
  * Channels of images [n, c, h, w] (or [c, h, w]) zeroed as a whole.
+ * @example
+ * nn.functional.dropout2d(ones([1, 2, 2]), { training: false }).tolist() // [[[1, 1], [1, 1]]]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.dropout2d.html
  */
 export function dropout2d(x: Tensor, options: DropoutOptions = {}): Tensor {
@@ -47,6 +51,8 @@ const SATURATION = 1.7580993408473766
 
 /**
  * Elements set to SELU's limit at −∞ with probability p, then all scaled and shifted so that mean 0 and variance 1 stay.
+ * @example
+ * nn.functional.alphaDropout(ones([2]), { training: false }).tolist() // [1, 1]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.alpha_dropout.html
  */
 export function alphaDropout(x: Tensor, options: DropoutOptions = {}): Tensor {
