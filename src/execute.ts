@@ -178,7 +178,7 @@ export function runInto(k: Kernel, outs: readonly ArrayLike[], ins: readonly Arr
   for (let i = 0; flat && i < outs.length; i++) flat = sameStrides(outs[i]!.layout, first)
   for (let i = 0; flat && i < ins.length; i++) {
     const l = ins[i]!.layout
-    if (l.numel === 1 && n !== 1) fixed |= 1 << i
+    if (n !== 1 && single(l)) fixed |= 1 << i
     else if (n !== 1) flat = sameShape(l.shape, first.shape) && sameStrides(l, first)
   }
   if (flat) {
@@ -224,6 +224,12 @@ function callFlat(fn: FlatKernel, a: Float64Array): void {
     a[8]!, a[9]!, a[10]!, a[11]!, a[12]!, a[13]!, a[14]!, a[15]!,
     a[16]!, a[17]!, a[18]!, a[19]!, a[20]!, a[21]!, a[22]!, a[23]!,
   )
+}
+
+/** Is it one element, maybe expanded? */
+function single(l: Layout): boolean {
+  for (let i = l.rank - 1; i >= 0; i--) if (l.shape[i] !== 1 && l.strides[i] !== 0) return false
+  return true
 }
 
 function sameStrides(a: Layout, b: Layout): boolean {
