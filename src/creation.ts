@@ -8,7 +8,7 @@ import { fillWith } from './execute.ts'
 import { Tensor } from './fluent.ts'
 import { Layout } from './layout.ts'
 import { EXTERNAL, Storage } from './memory/storage.ts'
-import { draw } from './ops/drawing.ts'
+import { draw, drawn } from './ops/drawing.ts'
 import { checkOptions, describe, type Known } from './options.ts'
 import { defaultGenerator, Generator } from './random.ts'
 import { checkShape, type Shape } from './shape.ts'
@@ -153,9 +153,7 @@ function checkSize(shape: Shape, dt: DTypeInfo, op: string): void {
 
 function filled(op: string, shape: Shape | number, value: number, options: TensorOptions | undefined): Tensor {
   const dt = typeOf(op, options, defaultInfo())
-  const sizes = typeof shape === 'number' ? [shape] : shape
-  checkSize(sizes, dt, op)
-  const t = emptyCore(Layout.of([...sizes]), dt, null)
+  const t = blank(op, shape, dt)
   fillWith(t, value)
   return finish(t, options)
 }
@@ -215,10 +213,14 @@ export function empty(...args: Sized<TensorOptions>): Tensor {
   return finish(blank('empty', shape, typeOf('empty', options, defaultInfo())), options)
 }
 
-function blank(op: string, shape: Shape | number, dt: DTypeInfo): TensorCore {
+function sizesOf(op: string, shape: Shape | number, dt: DTypeInfo): Shape {
   const sizes = typeof shape === 'number' ? [shape] : shape
   checkSize(sizes, dt, op)
-  return emptyCore(Layout.of([...sizes]), dt, null)
+  return [...sizes]
+}
+
+function blank(op: string, shape: Shape | number, dt: DTypeInfo): TensorCore {
+  return emptyCore(Layout.of(sizesOf(op, shape, dt)), dt, null)
 }
 
 /** A fresh vector with the values of `at`. */
@@ -372,9 +374,11 @@ function random(
   if (!dt.floating) throw new DTypeError(`${op}: only float32 and float64 are supported, got ${dt.name}`, { op, dtypes: [dt.name] })
   if (!(Number.isFinite(a) && Number.isFinite(b)))
     throw new ArgumentError(`${op}: expected finite numbers, got ${describe(a)} and ${describe(b)}`, { op })
-  const t = blank(op, shape, dt)
-  draw(kind, t, generatorOf(op, options), a, b)
-  return finish(t, options)
+  const generator = generatorOf(op, options)
+  return finish(
+    drawn(op, sizesOf(op, shape, dt), dt, (t) => draw(kind, t, generator, a, b)),
+    options,
+  )
 }
 
 /**
@@ -420,16 +424,15 @@ export function normal(mean: number, std: number, shape: Shape | number, options
 }
 
 function integers(op: string, low: number, high: number, shape: Shape | number, dt: DTypeInfo, options: RandomOptions | undefined): Tensor {
-  const t = blank(op, shape, dt)
-  const { offset, numel } = t.layout
   const generator = generatorOf(op, options)
-  if (dt.category === 1) generator.integers(dataView(t).subarray(offset, offset + numel) as Int32Array, low, high)
-  else {
-    const drawn = new Int32Array(numel)
-    generator.integers(drawn, low, high)
-    dataView(t).set(dt.category === 0 ? drawn.map((v) => Number(v !== 0)) : drawn, offset)
+  const fill = (t: TensorCore): void => {
+    const { offset, numel } = t.layout
+    if (dt.category === 1) return generator.integers(dataView(t).subarray(offset, offset + numel) as Int32Array, low, high)
+    const values = new Int32Array(numel)
+    generator.integers(values, low, high)
+    dataView(t).set(dt.category === 0 ? values.map((v) => Number(v !== 0)) : values, offset)
   }
-  return finish(t, options)
+  return finish(drawn(op, sizesOf(op, shape, dt), dt, fill), options)
 }
 
 /**
@@ -457,8 +460,16 @@ export function randint(first: number, second: number | Shape, third?: Shape | R
 export function randperm(n: number, options?: RandomOptions): Tensor {
   const dt = typeOf('randperm', options, dtypes.int32, RANDOM)
   checkSize([n], dt, 'randperm')
-  const order = generatorOf('randperm', options).permutation(n)
-  return computed('randperm', n, dt, options, (i) => order[i]!)
+  const generator = generatorOf('randperm', options)
+  const fill = (t: TensorCore): void => {
+    const data = dataView(t)
+    for (let i = 0; i < t.layout.numel; i += n)
+      data.set(
+        Array.from(generator.permutation(n), (v) => checkValue(v, dt, 'randperm')),
+        t.layout.offset + i,
+      )
+  }
+  return finish(drawn('randperm', [n], dt, fill), options)
 }
 
 // --- like another tensor ------------------------------------------------------------------------------------------------

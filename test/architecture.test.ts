@@ -67,6 +67,7 @@ const GRANTS: readonly (readonly [string, string, string])[] = [
   ['func/*', 'autograd/*', 'transforms are levels of the graph'],
   ['func/*', 'tensor', 'transforms recognise tensors'],
   ['func/*', 'tree', 'arguments and results are trees'],
+  ['func/*', 'ops/*', 'examples are stacked, chunks joined'],
   ['testing/*', 'autograd/*', 'checks differentiate'],
   ['testing/*', 'tensor', 'checks recognise tensors'],
   ['blas/*', 'backend/backend', 'products are kernels of a backend'],

@@ -9,18 +9,36 @@ import { leafOf, versionOf } from './node.ts'
 
 export type LevelKind = 'reverse' | 'forward' | 'batch'
 
+/** What random operations do on a batch level: refuse, draw once for all examples, or once for each. */
+export type Randomness = 'error' | 'same' | 'different'
+
 export class Level {
   readonly kind: LevelKind
   readonly depth: number
   /** Examples in the batch, for a batch level. */
   readonly size: number
+  readonly randomness: Randomness
+  /** The level around it. */
+  readonly outer: Level | null
   open = true
 
-  constructor(kind: LevelKind, depth: number, size: number) {
+  constructor(kind: LevelKind, depth: number, size: number, randomness: Randomness, outer: Level | null) {
     this.kind = kind
     this.depth = depth
     this.size = size
+    this.randomness = randomness
+    this.outer = outer
   }
+}
+
+/** The innermost level that is running. */
+let current: Level | null = null
+
+/** The batch level that random operations follow: the innermost, from `level` outwards. */
+export function batchLevel(level: Level | null = current): Level | null {
+  let found = level
+  while (found !== null && found.kind !== 'batch') found = found.outer
+  return found
 }
 
 /** What a tensor inside a transform is. */
@@ -35,13 +53,16 @@ export interface Wrapped {
 }
 
 /** Runs `fn` inside a new level. */
-export function withLevel<R>(kind: LevelKind, size: number, fn: (level: Level) => R): R {
-  const level = new Level(kind, modes.depth + 1, size)
+export function withLevel<R>(kind: LevelKind, size: number, fn: (level: Level) => R, randomness: Randomness = 'same'): R {
+  const outer = current
+  const level = new Level(kind, modes.depth + 1, size, randomness, outer)
   modes.depth++
+  current = level
   try {
     return fn(level)
   } finally {
     modes.depth--
+    current = outer
     level.open = false
   }
 }

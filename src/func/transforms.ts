@@ -1,17 +1,18 @@
-/** Function transforms: `grad`, `vjp`, `jvp`, `vmap` of functions of tensors, in any nesting. */
-import { unbatch } from '../autograd/grad.ts'
+/** Derivatives of functions of tensors: `grad`, `vjp`, `jvp`, `linearize`, in any nesting. */
 import { type Level, leafOn, withLevel, wrap } from '../autograd/levels.ts'
 import { withGrad } from '../autograd/modes.ts'
 import { differentiate } from '../autograd/run.ts'
-import { zeros } from '../creation.ts'
 import { ArgumentError, ShapeError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
+import { checkOptions, type Known } from '../options.ts'
 import { sameShape } from '../shape.ts'
 import { isTensor, type TensorCore } from '../tensor.ts'
 import { flatten, mapTensors, type Tree } from '../tree.ts'
 
 /** A function of tensors and other values. */
 export type Fn<A extends unknown[], R> = (...args: A) => R
+
+const AUX: Known<AuxOption> = { hasAux: 'boolean' }
 
 /** Puts the tensors of a tree on a reverse level, as leaves. */
 function lift(tree: Tree, level: Level, leaves: Tensor[]): Tree {
@@ -56,7 +57,25 @@ function gradients(
 /** Which arguments to differentiate: one position (from the back if negative) or several. */
 export type Argnums = number | readonly number[]
 
-function positions(argnums: Argnums, count: number, op: string): number[] {
+/** `hasAux`: the function returns `[what to differentiate, anything else]`, and the transform gives the latter back. */
+export interface AuxOption {
+  readonly hasAux?: boolean
+}
+
+/** Takes a result with something beside it apart. */
+function withAux(y: unknown, hasAux: boolean, op: string): [result: unknown, aux: unknown] {
+  if (!hasAux) return [y, undefined]
+  if (!Array.isArray(y) || y.length !== 2)
+    throw new ArgumentError(`${op}: output of function f should be a pair: [output, aux] if hasAux is true`, { op })
+  return y as [unknown, unknown]
+}
+
+function aux(tree: unknown, level: Level): unknown {
+  return mapTensors(tree, (t) => unlift(t, level))
+}
+
+/** The positions that `argnums` names among `count` arguments. */
+export function positions(argnums: Argnums, count: number, op: string): number[] {
   const list = (typeof argnums === 'number' ? [argnums] : [...argnums]).map((n) => (n < 0 ? n + count : n))
   for (const n of list)
     if (!Number.isInteger(n) || n < 0 || n >= count)
@@ -77,45 +96,81 @@ function scalarOutput(y: unknown, op: string): TensorCore {
 /** The result of `grad`: shaped as the arguments in `argnums`, a list if that is a list. */
 type GradOf<A extends unknown[], N extends Argnums> = N extends number ? (N extends keyof A ? A[N] : A[0]) : unknown[]
 
+/** Value and gradient at `args`, and what came beside the value. */
+function evaluate(
+  op: string,
+  f: Fn<never[], unknown>,
+  which: Argnums,
+  args: readonly unknown[],
+  hasAux: boolean,
+): [unknown, Tensor, unknown] {
+  const at = positions(which, args.length, op)
+  return withLevel('reverse', 0, (level) =>
+    withGrad(true, () => {
+      const leaves: Tensor[] = []
+      const inner = [...args]
+      for (const n of at) inner[n] = lift(args[n], level, leaves)
+      const [result, rest] = withAux(f(...(inner as never[])), hasAux, op)
+      const y = scalarOutput(result, op)
+      const made = gradients([y], null, leaves, level, false)
+      let k = 0
+      const trees = at.map((n) => mapTensors(args[n], () => made[k++]))
+      return [typeof which === 'number' ? trees[0] : trees, unlift(y, level) as Tensor, aux(rest, level)]
+    }),
+  )
+}
+
 /**
  * The function that computes the gradient of `f`, which must return a scalar tensor (a 0-dim tensor). Nests freely.
+ * With `hasAux`, `f` returns `[scalar, anything]` and the gradient comes as `[gradient, anything]`.
  * @example
  * const df = func.grad((x: Tensor) => x.sin().sum())
  * df(tensor(0)).item() // 1
  * @see https://docs.pytorch.org/docs/stable/generated/torch.func.grad.html
  */
-export function grad<A extends unknown[], N extends Argnums = 0>(f: Fn<A, Tensor>, argnums?: N): (...args: A) => GradOf<A, N> {
-  const both = gradAndValue(f, argnums)
-  return (...args) => both(...args)[0]
+export function grad<A extends unknown[], X, N extends Argnums = 0>(
+  f: Fn<A, readonly [Tensor, X]>,
+  argnums: N | undefined,
+  options: { readonly hasAux: true },
+): (...args: A) => [GradOf<A, N>, X]
+export function grad<A extends unknown[], N extends Argnums = 0>(
+  f: Fn<A, Tensor>,
+  argnums?: N,
+  options?: AuxOption,
+): (...args: A) => GradOf<A, N>
+export function grad(f: Fn<never[], unknown>, argnums: Argnums = 0, options: AuxOption = {}): (...args: never[]) => unknown {
+  checkOptions('grad', options, AUX)
+  const hasAux = options.hasAux ?? false
+  return (...args) => {
+    const [g, , rest] = evaluate('grad', f, argnums, args, hasAux)
+    return hasAux ? [g, rest] : g
+  }
 }
 
 /**
- * Like `grad`, returning `[gradient, value]`.
+ * Like `grad`, returning `[gradient, value]`; with `hasAux`, `[gradient, [value, anything]]`.
  * @example
  * const [slope, value] = func.gradAndValue((x: Tensor) => x.pow(2).sum())(tensor(3))
  * slope.item() // 6
  * value.item() // 9
  * @see https://docs.pytorch.org/docs/stable/generated/torch.func.grad_and_value.html
  */
+export function gradAndValue<A extends unknown[], X, N extends Argnums = 0>(
+  f: Fn<A, readonly [Tensor, X]>,
+  argnums: N | undefined,
+  options: { readonly hasAux: true },
+): (...args: A) => [GradOf<A, N>, [Tensor, X]]
 export function gradAndValue<A extends unknown[], N extends Argnums = 0>(
   f: Fn<A, Tensor>,
   argnums?: N,
-): (...args: A) => [GradOf<A, N>, Tensor] {
-  const which = argnums ?? 0
+  options?: AuxOption,
+): (...args: A) => [GradOf<A, N>, Tensor]
+export function gradAndValue(f: Fn<never[], unknown>, argnums: Argnums = 0, options: AuxOption = {}): (...args: never[]) => unknown {
+  checkOptions('gradAndValue', options, AUX)
+  const hasAux = options.hasAux ?? false
   return (...args) => {
-    const at = positions(which, args.length, 'grad')
-    return withLevel('reverse', 0, (level) =>
-      withGrad(true, () => {
-        const leaves: Tensor[] = []
-        const inner = [...args] as unknown[]
-        for (const n of at) inner[n] = lift(args[n], level, leaves)
-        const y = scalarOutput(f(...(inner as A)), 'grad')
-        const made = gradients([y], null, leaves, level, false)
-        let k = 0
-        const trees = at.map((n) => mapTensors(args[n], () => made[k++]))
-        return [(typeof which === 'number' ? trees[0] : trees) as GradOf<A, N>, unlift(y, level) as Tensor]
-      }),
-    )
+    const [g, v, rest] = evaluate('gradAndValue', f, argnums, args, hasAux)
+    return hasAux ? [g, [v, rest]] : [g, v]
   }
 }
 
@@ -163,14 +218,24 @@ export function vjp<A extends unknown[], R>(f: Fn<A, R>, ...primals: A): [R, (co
 }
 
 /**
- * The value of `f` and its directional derivative: `jvp(f, primals, tangents)` with tangents shaped like the primals.
+ * The value of `f` and its directional derivative: `jvp(f, primals, tangents)` with tangents shaped like the primals. With
+ * `hasAux`, `f` returns `[output, anything]`, which comes third.
  * @example
  * const [y, dy] = func.jvp((x: Tensor) => x.pow(2), [tensor(3)], [tensor(1)])
  * y.item() // 9
  * dy.item() // 6
  * @see https://docs.pytorch.org/docs/stable/generated/torch.func.jvp.html
  */
-export function jvp<A extends unknown[], R>(f: Fn<A, R>, primals: A, tangents: unknown[]): [R, R] {
+export function jvp<A extends unknown[], R, X>(
+  f: Fn<A, readonly [R, X]>,
+  primals: A,
+  tangents: unknown[],
+  options: { readonly hasAux: true },
+): [R, R, X]
+export function jvp<A extends unknown[], R>(f: Fn<A, R>, primals: A, tangents: unknown[], options?: AuxOption): [R, R]
+export function jvp(f: Fn<never[], unknown>, primals: unknown[], tangents: unknown[], options: AuxOption = {}): unknown[] {
+  checkOptions('jvp', options, AUX)
+  const hasAux = options.hasAux ?? false
   if (!Array.isArray(primals) || !Array.isArray(tangents) || primals.length !== tangents.length) {
     throw new ArgumentError('jvp: Expected primals and tangents to be arrays of the same length', { op: 'jvp' })
   }
@@ -189,110 +254,22 @@ export function jvp<A extends unknown[], R>(f: Fn<A, R>, primals: A, tangents: u
         return wrap(level, x, t)
       })
     })
-    const y = f(...(inner as A))
-    const value = mapTensors(y, (t) => unlift(t, level)) as R
+    const [y, rest] = withAux(f(...(inner as never[])), hasAux, 'jvp')
+    const value = mapTensors(y, (t) => unlift(t, level))
     const tangent = mapTensors(y, (t) =>
       t.wrap !== null && t.wrap.level === level && t.wrap.tangent !== null ? t.wrap.tangent : (unlift(t, level) as Tensor).zerosLike(),
-    ) as R
-    return [value, tangent]
+    )
+    return hasAux ? [value, tangent, aux(rest, level)] : [value, tangent]
   })
 }
 
-/** Which dim of each argument is the batch: a number for all, or one per argument (null: not batched). */
-export type InDims = number | readonly (number | null)[]
-
 /**
- * `f` for one example, turned into a function for a batch of them.
+ * The value of `f` at the primals and its derivative there, a linear function of tangents (which runs `f` again each time).
  * @example
- * const dots = func.vmap((a: Tensor, b: Tensor) => a.mul(b).sum())
- * dots(tensor([[1, 2], [3, 4]]), tensor([[1, 1], [1, 1]])).tolist() // [3, 7]
- * @see https://docs.pytorch.org/docs/stable/generated/torch.func.vmap.html
+ * const [y, push] = func.linearize((x: Tensor) => x.sin(), tensor(0))
+ * push(tensor(2)).item() // 2
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.func.linearize.html
  */
-export function vmap<A extends unknown[], R>(f: Fn<A, R>, inDims: InDims = 0, outDims: number | readonly number[] = 0): (...args: A) => R {
-  return (...args) => {
-    let size = -1
-    const dimOf = (i: number): number | null => (typeof inDims === 'number' ? inDims : (inDims[i] ?? null))
-    args.forEach((arg, i) => {
-      const dim = dimOf(i)
-      if (dim === null) return
-      for (const t of flatten(arg).leaves) {
-        if (!isTensor(t)) continue
-        const n = t.layout.shape.at(dim)
-        if (n === undefined)
-          throw new ShapeError(`vmap: inDims says dim ${dim} of argument ${i}, which has shape ${show(t.layout.shape)}`, {
-            op: 'vmap',
-            shapes: [t.layout.shape],
-          })
-        if (size >= 0 && n !== size)
-          throw new ShapeError(`vmap: Expected all tensors to have the same size in the mapped dimension, got sizes ${size} and ${n}`, {
-            op: 'vmap',
-          })
-        size = n
-      }
-    })
-    if (size < 0) throw new ArgumentError('vmap: at least one argument must be batched', { op: 'vmap' })
-    return withLevel('batch', size, (level) => {
-      const inner = args.map((arg, i) => {
-        const dim = dimOf(i)
-        return dim === null ? arg : mapTensors(arg, (t) => wrap(level, t, null, dim < 0 ? dim + t.layout.rank : dim))
-      })
-      const y = f(...(inner as A))
-      let k = 0
-      return mapTensors(y, (t) => {
-        const out = typeof outDims === 'number' ? outDims : (outDims[k++] ?? 0)
-        const v = unbatch(t, level.depth, size)
-        return out === 0 ? v : v.movedim(0, out)
-      }) as R
-    })
-  }
-}
-
-/**
- * The Jacobian by reverse mode: shape of the output followed by shape of argument `argnum`.
- * @example
- * func.jacrev((x: Tensor) => x.pow(2))(tensor([1, 2])).tolist() // [[2, 0], [0, 4]]
- * @see https://docs.pytorch.org/docs/stable/generated/torch.func.jacrev.html
- */
-export function jacrev<A extends unknown[]>(f: Fn<A, Tensor>, argnum = 0): (...args: A) => Tensor {
-  return (...args) => {
-    const x = args[argnum] as Tensor
-    const [y, pull] = vjp((t: Tensor) => f(...(args.with(argnum, t) as A)), x)
-    const n = y.numel()
-    const basis = basisLike(y, n)
-    const rows = vmap((g: Tensor) => pull(g)[0] as Tensor)(basis)
-    return rows.reshape([...y.shape, ...x.shape])
-  }
-}
-
-/**
- * The Jacobian by forward mode: shape of the output followed by shape of argument `argnum`.
- * @example
- * func.jacfwd((x: Tensor) => x.pow(2))(tensor([1, 2])).tolist() // [[2, 0], [0, 4]]
- * @see https://docs.pytorch.org/docs/stable/generated/torch.func.jacfwd.html
- */
-export function jacfwd<A extends unknown[]>(f: Fn<A, Tensor>, argnum = 0): (...args: A) => Tensor {
-  return (...args) => {
-    const x = args[argnum] as Tensor
-    const basis = basisLike(x, x.numel())
-    const columns = vmap((t: Tensor) => jvp((z: Tensor) => f(...(args.with(argnum, z) as A)), [x], [t])[1])(basis)
-    const shape = columns.shape.slice(1)
-    return columns.movedim(0, -1).reshape([...shape, ...x.shape])
-  }
-}
-
-/**
- * The Hessian of a scalar function: forward over reverse.
- * @example
- * func.hessian((x: Tensor) => x.pow(3).sum())(tensor([1, 2])).tolist() // [[6, 0], [0, 12]]
- * @see https://docs.pytorch.org/docs/stable/generated/torch.func.hessian.html
- */
-export function hessian<A extends unknown[]>(f: Fn<A, Tensor>, argnum = 0): (...args: A) => Tensor {
-  return jacfwd(grad(f, argnum) as unknown as Fn<A, Tensor>, argnum)
-}
-
-/** The unit vectors of t's space, one per row: [n, ...shape]. */
-function basisLike(t: Tensor, n: number): Tensor {
-  const identity = zeros([n, n], { dtype: t.dtype })
-  identity.diagonal().fill_(1)
-  return identity.reshape([n, ...t.shape])
+export function linearize<A extends unknown[], R>(f: Fn<A, R>, ...primals: A): [R, (...tangents: A) => R] {
+  return [f(...primals), (...tangents) => jvp(f, primals, tangents)[1]]
 }

@@ -1,11 +1,10 @@
 /** Random zeroing. */
 import { ArgumentError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
-import { Layout } from '../layout.ts'
 import { checkOptions } from '../options.ts'
 import { defaultGenerator, type Generator } from '../random.ts'
-import { empty, expectTensor } from '../tensor.ts'
-import { draw } from './drawing.ts'
+import { expectTensor } from '../tensor.ts'
+import { draw, drawn } from './drawing.ts'
 
 /**
  * Each element zeroed with probability p, the others scaled by 1/(1 − p); x itself when not training.
@@ -23,7 +22,6 @@ export function dropout(
   const { p = 0.5, training = true, generator = defaultGenerator } = options
   if (!(p >= 0 && p <= 1)) throw new ArgumentError(`dropout probability has to be between 0 and 1, but got ${p}`, { op: 'dropout' })
   if (!training || p === 0) return x
-  const mask = empty(Layout.of(x.shape), x.dt, null)
-  draw('bernoulli', mask, generator, 1 - p, p === 1 ? 0 : 1 / (1 - p))
+  const mask = drawn('dropout', x.shape, x.dt, (out) => draw('bernoulli', out, generator, 1 - p, p === 1 ? 0 : 1 / (1 - p)))
   return x.mul(mask as Tensor)
 }

@@ -1,15 +1,17 @@
 /** Random numbers in place, and draws with given probabilities. */
+import { wrap } from '../autograd/levels.ts'
 import type { DrawKind } from '../backend/backend.ts'
 import type { DTypeInfo } from '../dtype.ts'
 import { DTypeError, UnsupportedError } from '../errors.ts'
 import { copyInto } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
-import { type GeneralOp, general, vjp } from '../op/general.ts'
+import { type GeneralOp, general, inFront, vjp } from '../op/general.ts'
 import { defaultGenerator, type Generator } from '../random.ts'
 import { dataView, empty, expectTensor, readAll } from '../tensor.ts'
-import { draw } from './drawing.ts'
+import { draw, drawingLevel } from './drawing.ts'
 import { overwrite } from './overwrite.ts'
+import { isBatched } from './positions.ts'
 
 /** Options of random operations. */
 export interface GeneratorOption {
@@ -23,6 +25,12 @@ function floats(op: string, dt: DTypeInfo): void {
 
 function fillWithDraws(op: string, node: string, x: Tensor, kind: DrawKind, generator: Generator, a: number, b: number): Tensor {
   expectTensor(op, x, 'argument 0')
+  if (drawingLevel(op)?.randomness === 'different' && !isBatched(x)) {
+    throw new UnsupportedError(
+      `${op}: vmap: Cannot ask for different inplace randomness on an unbatched tensor. This will appear like same randomness`,
+      { op },
+    )
+  }
   return overwrite(op, node, x, null, () => {
     if (x.layout.contiguous) return draw(kind, x, generator, a, b)
     const drawn = empty(Layout.of(x.shape), x.dt, null)
@@ -75,10 +83,12 @@ const bernoulliOp: GeneralOp<{ readonly generator: Generator }> = /* @__PURE__ *
   // A draw is constant almost everywhere.
   vjp: [vjp([], (g) => g.zerosLike())],
   jvp: (t) => t[0]!.zerosLike(),
-  batch: () => {
-    throw new UnsupportedError('bernoulli: vmap: called random operation while in randomness error mode; draw outside of vmap', {
-      op: 'bernoulli',
-    })
+  batch: (b) => {
+    if (drawingLevel('bernoulli')?.randomness === 'same')
+      throw new UnsupportedError("bernoulli: vmap: randomness 'same' needs probabilities that are the same for all examples", {
+        op: 'bernoulli',
+      })
+    return bernoulliOp.one([inFront(b, 0)], b.p)
   },
 })
 
@@ -92,5 +102,7 @@ const bernoulliOp: GeneralOp<{ readonly generator: Generator }> = /* @__PURE__ *
 export function bernoulli(x: Tensor, options: GeneratorOption = {}): Tensor {
   expectTensor('bernoulli', x, 'argument 0')
   floats('bernoulli', x.dt)
-  return bernoulliOp.one([x], { generator: options.generator ?? defaultGenerator })
+  const level = drawingLevel('bernoulli')
+  const each = level?.randomness === 'different' && !isBatched(x) ? (wrap(level, x.expand([level.size, ...x.shape])) as Tensor) : x
+  return bernoulliOp.one([each], { generator: options.generator ?? defaultGenerator })
 }

@@ -6,7 +6,7 @@ import { Layout } from '../layout.ts'
 import { checkOptions } from '../options.ts'
 import { defaultGenerator, type Generator } from '../random.ts'
 import { dataView, empty, expectTensor, readAll, writeAll } from '../tensor.ts'
-import { draw } from './drawing.ts'
+import { draw, drawn } from './drawing.ts'
 import { concrete, isBatched } from './positions.ts'
 
 /** Options of `multinomial`. */
@@ -102,11 +102,12 @@ export function multinomial(weights: Tensor, numSamples: number, options: Multin
   const rows = rank === 1 ? 1 : shape[0]!
   const row = (i: number): ArrayLike<number> => p.subarray(i * classes, (i + 1) * classes)
   for (let i = 0; i < rows; i++) checkWeights(row(i), numSamples, replacement)
-  const out = empty(Layout.of([...shape.slice(0, -1), numSamples]), dtypes.int32, null)
-  const data = dataView(out)
-  const drawn = replacement ? withReplacement : withoutReplacement
-  for (let i = 0; i < rows; i++) data.set(drawn(row(i), numSamples, generator), out.layout.offset + i * numSamples)
-  return out as Tensor
+  const sample = replacement ? withReplacement : withoutReplacement
+  return drawn(op, [...shape.slice(0, -1), numSamples], dtypes.int32, (out) => {
+    const data = dataView(out)
+    const count = out.layout.numel / numSamples
+    for (let i = 0; i < count; i++) data.set(sample(row(i % rows), numSamples, generator), out.layout.offset + i * numSamples)
+  }) as Tensor
 }
 
 /**
@@ -125,8 +126,7 @@ export function gumbelSoftmax(
   const { tau = 1, hard = false, dim = -1, generator = defaultGenerator } = options
   if (!logits.dt.floating)
     throw new DTypeError(`gumbelSoftmax: expected float logits, got ${logits.dt.name}`, { op: 'gumbelSoftmax', dtypes: [logits.dtype] })
-  const u = empty(Layout.of(logits.shape), logits.dt, null) as Tensor
-  draw('uniform', u, generator, 0, 1)
+  const u = drawn('gumbelSoftmax', logits.shape, logits.dt, (out) => draw('uniform', out, generator, 0, 1)) as Tensor
   const soft = logits.sub(u.log().neg().log()).div(tau).softmax(dim)
   if (!hard) return soft
   const one = soft.zerosLike().scatter(dim, soft.argmax({ dim, keepdim: true }), 1)

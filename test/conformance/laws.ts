@@ -140,6 +140,8 @@ export const batching: Law = {
       ...masks.flatMap((mask) =>
         [0, -1].map((where) => () => {
           const dims = mask.map((m) => (m ? where : null))
+          // What draws is seeded at each call.
+          const options = { inDims: dims, randomness: 'same' } as const
           const batch = x.map((t, i) =>
             mask[i]
               ? torch.stack(
@@ -154,7 +156,7 @@ export const batching: Law = {
             return rows[0]!.map((_, k) => torch.stack(rows.map((r) => r[k]!)))
           }
           const call = (...t: Tensor[]): Tensor[] => s.call(t)
-          const bad = differences(`vmap(dims ${dims})`, func.vmap(call, dims)(...batch), loop(call))
+          const bad = differences(`vmap(dims ${dims})`, func.vmap(call, options)(...batch), loop(call))
           if (bad !== null || !smooth) return bad
           const loss = (...t: Tensor[]): Tensor =>
             s
@@ -169,7 +171,7 @@ export const batching: Law = {
                 func
                   .vmap(
                     loss,
-                    dims,
+                    options,
                   )(...u)
                   .sum(),
               at,
@@ -180,7 +182,7 @@ export const batching: Law = {
               return rows[0]!.add(rows[1]!)
             }, at)(...t) as Tensor[]
           return first(
-            () => differences(`vmap(grad, dims ${dims})`, func.vmap(inner, dims)(...batch), loop(inner)),
+            () => differences(`vmap(grad, dims ${dims})`, func.vmap(inner, options)(...batch), loop(inner)),
             () => differences(`grad(vmap, dims ${dims})`, outer(...batch), looped(...batch)),
           )
         }),
