@@ -51,7 +51,8 @@ function placesOf(module: ModuleLike<never[], unknown>): Place[] {
  * const model = new nn.Linear(2, 1)
  * const params = Object.fromEntries(model.namedParameters())
  * const loss = (p: func.NamedTensors, x: Tensor) => func.functionalCall(model, p, x).pow(2).sum()
- * func.vmap(func.grad(loss), { inDims: [null, 0] })(params, ones([5, 2]))['weight']!.shape // [5, 1, 2]: a gradient per example
+ * const perExample = func.vmap(func.grad(loss), { inDims: [null, 0] })(params, ones([5, 2]))
+ * perExample['weight']!.shape // [5, 1, 2]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.func.functional_call.html
  */
 export function functionalCall<I extends unknown[], O>(
