@@ -149,6 +149,83 @@ export type WindowKernel = (
 ) => void
 
 /**
+ * Weights [m, k] as panels, for `multiplyTaps`: the first `tall` panels have `height` rows, the others one less. A panel has, for
+ * each of the k taps, where the tap's first pixel lies (an int32 of `bTable`: bytes from the first pixel of all) and the weights of
+ * its rows, which are found at `a` + row·aRow + what `aTable` says. Unless it is 0, `bias` [m] is written to `biasTo`, 32 bytes a row.
+ * Strides here and below are in bytes.
+ */
+export type PackTapsKernel = (
+  m: number,
+  k: number,
+  a: number,
+  aRow: number,
+  aTable: number,
+  bTable: number,
+  tall: number,
+  height: number,
+  bias: number,
+  to: number,
+  biasTo: number,
+) => void
+
+/**
+ * C[image, row, line, column] = Σ over taps of the row's weight · the pixel of B that lies line·bLine + column elements after the
+ * tap's first one, for `rows` lines of `cols` columns. `start` is 0 or what `packTaps` wrote of the bias. Up to 32 bytes after a
+ * line of B are read. `work` has TAP_TILE bytes.
+ */
+export type MultiplyTapsKernel = (
+  images: number,
+  m: number,
+  k: number,
+  tall: number,
+  height: number,
+  panels: number,
+  start: number,
+  b: number,
+  bImage: number,
+  bLine: number,
+  rows: number,
+  cols: number,
+  c: number,
+  cImage: number,
+  cRow: number,
+  cLine: number,
+  cCol: number,
+  work: number,
+) => void
+
+/** Bytes for one tile of results. */
+export const TAP_TILE = 192
+/** Pixels that are summed up at a time: what the rows of a tile hold of them stays in the first-level cache. */
+export const TAP_PIXELS = 1024
+/** Bytes of workspace of `dotTaps`: a tile, and where the steps of a sum lie. */
+export const DOT_WORK: number = TAP_TILE + 3 * 8 * TAP_PIXELS
+
+/**
+ * C[m, n] += Σ over images, lines and columns of A's maps · B's pixels, those of column j of C from `table`[j] bytes on. Elements
+ * of a row of C follow each other, `width` bytes each. `work` has DOT_WORK bytes.
+ */
+export type DotTapsKernel = (
+  images: number,
+  m: number,
+  n: number,
+  rows: number,
+  cols: number,
+  a: number,
+  aImage: number,
+  aRow: number,
+  aLine: number,
+  b: number,
+  bImage: number,
+  bLine: number,
+  table: number,
+  c: number,
+  cRow: number,
+  width: number,
+  work: number,
+) => void
+
+/**
  * Softmax, or its logarithm, along the middle axis of contiguous [outer, n, inner] float arrays: `(outer, n, inner, in, out)`.
  * Input and output don't overlap, here and below.
  */
@@ -320,6 +397,8 @@ export interface Job<K, D extends DType = DType> {
   readonly reference: (memory: LinearMemory, dtype: D) => K
   /** Without it, WASM programs run the reference's loop. */
   readonly wasm?: (memory: LinearMemory, dtype: D, relaxed: boolean) => K
+  /** How a call of `least` multiplications or more is divided among threads: the arguments of the parts. */
+  readonly divide?: (args: readonly number[], threads: number, least: number) => readonly (readonly number[])[] | undefined
 }
 
 /**

@@ -1,5 +1,5 @@
 /** A backend whose large products, elementwise loops and reductions are divided among threads. */
-import type { Backend, FlatKernel, MatmulKernel, ReduceKernel, ReduceOp } from '../backend/backend.ts'
+import type { Backend, FlatKernel, Job, MatmulKernel, ReduceKernel, ReduceOp } from '../backend/backend.ts'
 import type { Program } from '../backend/scalar.ts'
 import { type DType, dtypes } from '../dtype.ts'
 import type { Pool } from './pool.ts'
@@ -39,13 +39,18 @@ export interface Team {
 
 const ceil = (n: number, step: number): number => Math.ceil(n / step) * step
 
-/** The backend with these three kinds of work divided; whatever no worker can run stays as it is. */
+/** The backend with these kinds of work divided, and jobs that say how; whatever no worker can run stays as it is. */
 export function divided(inner: Backend, team: Team): Backend {
   return {
     ...inner,
     flat: (program, fixed) => flat(inner.flat(program, fixed), program, fixed, team),
     reduce: (op, dtype) => reduce(inner.reduce(op, dtype), op, dtype, team),
     matmul: (dtype) => matmul(inner, dtype, team),
+    job: <K, D extends DType>(job: Job<K, D>, dtype: D) => {
+      const { divide } = job
+      const fn = inner.job(job, dtype)
+      return divide === undefined ? fn : (inParts(fn as Call, divide, team) as K)
+    },
     // Every part has a workspace of its own.
     matmulWork: (dtype, m, n, k) => inner.matmulWork(dtype, m, n, k) * (team.threads > 1 ? PARTS * team.threads : 1),
   }
@@ -106,6 +111,18 @@ function reduce(fn: ReduceKernel, op: ReduceOp, dtype: DType, team: Team): Reduc
       pool.part([1, Math.min(each, n - from), inner, input + from * inner * bytes, room + parts++ * inner * bytes])
     pool.run(fn, 5)
     return fn(1, parts, inner, room, output)
+  }
+}
+
+type Call = (...args: number[]) => void
+
+function inParts(fn: Call, divide: NonNullable<Job<Call>['divide']>, team: Team): Call {
+  return (...args) => {
+    const { pool, threads } = team
+    const parts = pool?.knows(fn) ? divide(args, threads, team.least.product) : undefined
+    if (parts === undefined) return fn(...args)
+    for (const part of parts) pool!.part(part)
+    pool!.run(fn, args.length)
   }
 }
 

@@ -51,6 +51,7 @@ const cases: [string, number[], number[], Partial<Options>][] = [
   ['1×1', [2, 3, 4, 5], [2, 3, 1, 1], {}],
   ['1×1 in groups', [2, 4, 3, 3], [6, 2, 1, 1], { groups: 2 }],
   ['1×1 with a stride', [2, 3, 4, 5], [2, 3, 1, 1], { stride: [2, 2] }],
+  ['a stride beyond the window', [2, 2, 9, 11], [3, 2, 2, 2], { stride: [3, 4], padding: [1, 1] }],
   ['padding beyond the image', [1, 1, 1, 1], [1, 1, 2, 2], { padding: [3, 3], stride: [2, 2] }],
 ]
 
@@ -87,7 +88,42 @@ describe('convolution', () => {
     })
   }
 
-  test('images that need several rounds of columns', () => {
+  test('what takes several blocks is the sum of its parts', () => {
+    const grads = (x: Tensor, w: Tensor, g: Tensor): [Tensor, Tensor, Tensor] => {
+      const [a, b] = [x.clone().requiresGrad_(), w.clone().requiresGrad_()]
+      const y = torch.conv2d(a, b)
+      y.backward(g)
+      return [y.detach(), a.grad!, b.grad!]
+    }
+    const same = (a: Tensor, b: Tensor): void => expect(a.sub(b).abs().max().item()).toBeLessThan(1e-10)
+    // Bands of one image; lines longer than a block of pixels.
+    for (const [x, w] of [
+      [random(1, 3, 200, 102), random(2, 3, 3, 3)],
+      [random(1, 1, 5, 1500), random(2, 1, 3, 2)],
+    ] as const) {
+      const rows = x.shape[2]! - 2
+      const half = rows >> 1
+      const g = random(1, 2, rows, x.shape[3]! + 1 - w.shape[3]!)
+      const [y, dx, dw] = grads(x, w, g)
+      const upper = grads(x.narrow(2, 0, half + 2), w, g.narrow(2, 0, half))
+      const lower = grads(x.narrow(2, half, rows - half + 2), w, g.narrow(2, half, rows - half))
+      same(y, torch.cat([upper[0], lower[0]], 2))
+      same(dw, upper[2].add(lower[2]))
+      same(dx, upper[1].pad([0, 0, 0, rows - half]).add(lower[1].pad([0, 0, half, 0])))
+    }
+    // Many channels of the image, then of the map.
+    const [x, w, g] = [random(1, 120, 4, 10), random(150, 120, 3, 3), random(1, 150, 2, 8)]
+    const [y, dx, dw] = grads(x, w, g)
+    const halves = [0, 60].map((c) => grads(x.narrow(1, c, 60), w.narrow(1, c, 60), g))
+    same(y, halves[0]![0].add(halves[1]![0]))
+    for (const [i, whole] of [dx, dw].entries()) same(whole, torch.cat([halves[0]![i + 1]!, halves[1]![i + 1]!], 1))
+    const [first, second] = [0, 75].map((o) => grads(x, w.narrow(0, o, 75), g.narrow(1, o, 75))) as [(typeof halves)[0], (typeof halves)[0]]
+    same(y, torch.cat([first[0], second[0]], 1))
+    same(dx, first[1].add(second[1]))
+    same(dw, torch.cat([first[2], second[2]], 0))
+  })
+
+  test('images that need several rounds', () => {
     const x = random(40, 4, 20, 20)
     const w = random(4, 4, 3, 3)
     const b = random(4)

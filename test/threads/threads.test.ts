@@ -93,6 +93,13 @@ describe('products', () => {
       F.conv2d(image, weight, null, { padding: 1 }).square().sum().backward()
       return image.grad!
     }, [2])
+    await expectSame(() => {
+      weight.grad = null
+      F.conv2d(image, weight, null, { padding: 1 }).square().sum().backward()
+      return weight.grad!
+    }, [2])
+    const one = randn([1, 16, 50, 41])
+    await expectSame(() => F.conv2d(one, weight, null, { stride: [2, 1] }))
   })
 })
 
