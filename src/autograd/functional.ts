@@ -3,7 +3,7 @@ import { ArgumentError, GraphError, ShapeError, show, UnsupportedError } from '.
 import { full } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { sameShape } from '../shape.ts'
-import { isTensor, type TensorCore } from '../tensor.ts'
+import { expectTensor, isTensor, type TensorCore } from '../tensor.ts'
 import { grad, unbatch } from './grad.ts'
 import { leafOn, withLevel, wrap } from './levels.ts'
 import { enableGrad, modes, withGrad } from './modes.ts'
@@ -249,8 +249,17 @@ function checkStrategy(strategy: unknown, hint: string): void {
     throw new ArgumentError(`Expected strategy to be either "forward-mode" or "reverse-mode".${hint}`)
 }
 
-/** Row k of all tensors together is unit vector k of their common space: [total, ...shape] each. */
-function unitVectors(tensors: readonly Tensor[]): Tensor[] {
+/**
+ * The unit vectors of the space that the elements of some tensors span together: a tensor of shape [total, ...shape] for each of
+ * them, of its dtype. Row k of all is unit vector k: what `vectorize` gives to one batched pass.
+ * @example
+ * const [a, b] = autograd.functional.constructStandardBasisFor([zeros([2]), zeros([])]) // rows 100, 010 and 001
+ * a.tolist() // [[1, 0], [0, 1], [0, 0]]
+ */
+export function constructStandardBasisFor(tensors: readonly Tensor[]): Tensor[] {
+  tensors.forEach((t, i) => {
+    expectTensor('constructStandardBasisFor', t, `tensor ${i}`)
+  })
   const total = tensors.reduce((n, t) => n + t.numel(), 0)
   let start = 0
   return tensors.map((t) => {
@@ -347,7 +356,7 @@ function stacked(rows: readonly Tensor[], output: Tensor, input: Tensor): Tensor
 
 /** The same by one pass over all unit vectors at once. */
 function batchedRows(outs: readonly Tensor[], ins: readonly Tensor[], createGraph: boolean): Tensor[][] {
-  const units = unitVectors(outs)
+  const units = constructStandardBasisFor(outs)
   const made = units[0]!.shape[0] === 0 ? ins.map(() => null) : gradients(outs, ins, units, { createGraph, isGradsBatched: true })
   let start = 0
   return outs.map((y) => {
@@ -366,7 +375,7 @@ function byColumns(func: Loose, given: Bundle, vectorize: boolean): unknown {
     )
   }
   const ins = given.list
-  const units = unitVectors(ins)
+  const units = constructStandardBasisFor(ins)
   const total = units[0]!.shape[0]!
   return withLevel('batch', total, (batch) =>
     withLevel('forward', 0, (level) => {

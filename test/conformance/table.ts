@@ -166,6 +166,28 @@ export const table: Readonly<Record<string, readonly Entry[]>> = {
       { alone: ([x]) => linalg.eigh(x!) },
     ),
   ],
+  'linalg.lobpcg': [
+    on(
+      [[2, 3, 3]],
+      (x) => {
+        const [values, vectors] = linalg.lobpcg(regular(x.add(x.transpose(1, 2))), { tol: 1e-14 })
+        return [values, vectors.square()]
+      },
+      { alone: ([x]) => linalg.lobpcg(x!) },
+    ),
+    on(
+      [
+        [3, 3],
+        [3, 3],
+      ],
+      (x, y) => {
+        const B = y.matmul(y.t()).add(torch.eye(3, { dtype: x.dtype }))
+        const [values, vectors] = linalg.lobpcg(x.add(x.t()), { B, largest: false, tol: 1e-14 })
+        return vectors.mul(values).matmul(vectors.t())
+      },
+      { alone: ([x, y]) => linalg.lobpcg(x!, { B: y! }) },
+    ),
+  ],
   'linalg.svd': [
     on(
       [[3, 2]],

@@ -162,5 +162,37 @@ def inplace_foreach():
     ]
 
 
+# --- eigenpairs, unit vectors ---------------------------------------------------------------------------------------------
+
+
+@case
+def lobpcg():
+    """As far as signs go: squares of the vectors."""
+
+    def seen(k, m, largest, batch=()):
+        i = torch.arange(1.0, m + 1)
+        a = torch.cos(i[:, None] * i * 1.7) + torch.cos(i * i[:, None] * 1.7).T + torch.diag(i)
+        a = (a * torch.linspace(1, 2, max(1, len(batch) and batch[0]))[:, None, None] if batch else a).requires_grad_()
+        e, u = torch.lobpcg(a, k=k, largest=largest, tol=1e-14)
+        (e.sum() + (u.square() * i[:, None]).sum()).backward()
+        return [list(e.shape), list(u.shape), nums(e), nums(u.square()), nums(a.grad)]
+
+    def refused(**options):
+        return error(lambda: torch.lobpcg(torch.eye(5), **options))
+
+    return [seen(1, 6, True), seen(2, 6, False), seen(3, 9, True), seen(2, 7, True, (2,)), refused(k=2), refused(X=torch.rand(5, 2))]
+
+
+@case
+def construct_standard_basis_for():
+    def seen(*shapes):
+        tensors = [torch.ones(s, dtype=torch.float32 if i % 2 else torch.float64) for i, s in enumerate(shapes)]
+        made = torch.autograd.functional._construct_standard_basis_for(tensors, [t.numel() for t in tensors])
+        rows = [t.reshape(-1, *s) for t, s in zip(made, shapes)]
+        return [[list(t.shape), str(t.dtype)[6:], nums(t)] for t in rows]
+
+    return [seen((2,)), seen((2, 1), (3,)), seen((), (2,), (1, 1))]
+
+
 if __name__ == "__main__":
     write("rest")

@@ -1,4 +1,4 @@
-/** Deprecated names, operations without derivatives, views made again and lists do what PyTorch was seen to do (recorded by record_rest.py). */
+/** Deprecated names, operations without derivatives, views made again, lists and eigenpairs do what PyTorch was seen to do (recorded by record_rest.py). */
 import { expect, test } from 'vitest'
 import type { FunctionCtx } from '../../src/autograd/index.ts'
 import * as torch from '../../src/index.ts'
@@ -144,6 +144,38 @@ compare('what is left of the suite', './rest.json', {
       error(() => foreach(torch.add, p, [torch.ones([2])])),
       error(() => foreach(torch.exp, [])),
     ]
+  },
+
+  lobpcg() {
+    const seen = (k: number, m: number, largest: boolean, batch?: number): unknown => {
+      const i = torch.arange(1, m + 1, { dtype: 'float64' })
+      const angles = i.unsqueeze(1).mul(i).mul(1.7).cos()
+      const whole = angles.add(angles.t()).add(torch.diag(i))
+      const scale = torch.linspace(1, 2, batch ?? 1, { dtype: 'float64' }).reshape([-1, 1, 1])
+      const a = (batch === undefined ? whole : whole.mul(scale)).detach().requiresGrad_()
+      const [e, u] = torch.linalg.lobpcg(a, { k, largest, tol: 1e-14 })
+      e.sum()
+        .add(u.square().mul(i.unsqueeze(1)).sum())
+        .backward()
+      return [e.shape, u.shape, nums(e), nums(u.square()), nums(a.grad)]
+    }
+    const refused = (options: object): string => error(() => torch.linalg.lobpcg(torch.eye(5), options))
+    return [
+      seen(1, 6, true),
+      seen(2, 6, false),
+      seen(3, 9, true),
+      seen(2, 7, true, 2),
+      refused({ k: 2 }),
+      refused({ X: torch.rand([5, 2]) }),
+    ]
+  },
+
+  construct_standard_basis_for() {
+    const seen = (...shapes: number[][]): unknown => {
+      const tensors = shapes.map((s, i) => torch.ones(s, { dtype: i % 2 ? 'float32' : 'float64' }))
+      return autograd.functional.constructStandardBasisFor(tensors).map((t) => [t.shape, t.dtype, nums(t)])
+    }
+    return [seen([2]), seen([2, 1], [3]), seen([], [2], [1, 1])]
   },
 })
 
