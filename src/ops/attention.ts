@@ -71,30 +71,46 @@ class Matrices {
   get count(): number {
     return this.#starts.length
   }
+  /** Elements from one matrix to the next, as far as they lie evenly. */
+  get batch(): number {
+    return this.count < 2 ? 0 : (this.#starts[1]! - this.#starts[0]!) / this.#bytes
+  }
+  /** How many matrices from the first on, and from any multiple of that, lie evenly. */
+  get even(): number {
+    let n = Math.min(2, this.count)
+    while (n < this.count && this.#starts[n]! - this.#starts[n - 1]! === this.batch * this.#bytes) n++
+    return n
+  }
   /** The address of a row of matrix number `i`. */
   at(i: number, row = 0): number {
     return this.#starts[i]! + row * this.row
   }
 }
 
+/** How many matrices of each array go into one batch of products, whose scores make up a block. */
+function batchOf(arrays: readonly Matrices[], { l, s, rows }: Sizes): number {
+  if (rows < l) return 1
+  const even = Math.min(...arrays.map((a) => a.even))
+  let n = Math.min(even, Math.max(1, Math.floor(BLOCK / (l * s))))
+  while (even % n !== 0) n--
+  return n
+}
+
 /** The array with the elements of a row next to each other. */
 const rowwise = (x: ArrayLike, owner: Owner | null): ArrayLike => (x.layout.strides.at(-1) === 1 ? resident(x) : contiguous(x, owner))
 
-/** A product of two matrices at these addresses, with these strides of rows and columns. */
-type Multiply = (
-  m: number,
-  n: number,
-  k: number,
-  a: number,
-  aSteps: readonly [number, number],
-  b: number,
-  bSteps: readonly [number, number],
-  c: number,
-  accumulate: boolean,
-) => void
+/** An operand of a batch of products: its address, its strides of matrices, rows and columns. */
+type Operand = readonly [address: number, batch: number, steps: readonly [number, number]]
+/** A batch of products of m·k by k·n, written one after the other. */
+type Multiply = (m: number, n: number, k: number, a: Operand, b: Operand, c: number, accumulate: boolean) => void
 
-/** Products, and the address of a workspace of `elements`. May sweep: read other addresses after. */
-function products(dtype: FloatType, { s, e, d, rows }: Sizes, bytes: number, elements: number): { multiply: Multiply; work: number } {
+/** Products in batches, and the address of a workspace of `elements`. May sweep: read other addresses after. */
+function workshop(
+  dtype: FloatType,
+  { s, e, d, rows }: Sizes,
+  bytes: number,
+  elements: number,
+): { products: (batch: number) => Multiply; work: number } {
   const b = backend()
   const kernel = b.matmul(dtype)
   const wide = Math.max(e, d)
@@ -103,8 +119,10 @@ function products(dtype: FloatType, { s, e, d, rows }: Sizes, bytes: number, ele
   const room = Math.ceil((Math.max(...needs) + Math.max(s, wide, rows) * bytes) / 16) * 16
   const start = workspace(room + elements * bytes)
   return {
-    multiply: (m, n, k, pa, [aRow, aCol], pb, [bRow, bCol], pc, accumulate) =>
-      kernel(1, m, n, k, pa, 0, aRow, aCol, pb, 0, bRow, bCol, pc, 0, accumulate ? 1 : 0, start),
+    products:
+      (batch) =>
+      (m, n, k, [pa, aBatch, [aRow, aCol]], [pb, bBatch, [bRow, bCol]], pc, accumulate) =>
+        kernel(batch, m, n, k, pa, aBatch, aRow, aCol, pb, bBatch, bRow, bCol, pc, m * n, accumulate ? 1 : 0, start),
     work: start + room,
   }
 }
@@ -122,21 +140,26 @@ function attend(x: readonly TensorCore[], { scale, causal, kept }: Attend, owner
   const out = empty(Layout.of([...lead, l, d]), dt, owner)
   const weights = kept ? empty(Layout.of([...lead, l, s]), dt, owner) : null
   const statistics = kept ? [] : [empty(Layout.of([...lead, l]), dt, owner), empty(Layout.of([...lead, l]), dt, owner)]
-  const { multiply, work } = products(dtype, sizes, bytes, (kept ? 0 : rows * s) + 2 * rows)
+  const { products, work } = workshop(dtype, sizes, bytes, (kept ? 0 : Math.max(BLOCK, rows * s)) + 2 * rows)
   const weigh = backend().job(attention, dtype)
   const [q, k, v, y] = [query, key, value, out].map((t) => new Matrices(t)) as [Matrices, Matrices, Matrices, Matrices]
   const mask = shift && new Matrices(shift)
-  for (let i = 0; i < q.count; i++) {
+  const batch = batchOf([q, k, v], sizes)
+  const multiply = products(batch)
+  for (let i = 0; i < q.count; i += batch) {
     for (let row = 0; row < l; row += rows) {
       const m = Math.min(rows, l - row)
-      // Kept weights have a place for every key.
-      const n = causal && !kept ? Math.min(s, row + m) : s
-      const at = i * l + row
-      const scores = weights === null ? work + 2 * rows * bytes : weights.storage.ptr + at * s * bytes
-      const [max, share] = kept ? [work, work + rows * bytes] : statistics.map((t) => t.storage.ptr + at * bytes)
-      multiply(m, n, e, q.at(i, row), q.steps, k.at(i), k.turned, scores, false)
-      weigh(m, n, causal ? row : n, scores, mask?.at(i, row) ?? 0, mask?.row ?? 0, scale, max!, share!)
-      multiply(m, d, n, scores, [n, 1], v.at(i), v.steps, y.at(i, row), false)
+      // Kept weights have a place for every key, batches one length.
+      const n = causal && !kept && batch === 1 ? Math.min(s, row + m) : s
+      const scores = weights === null ? work + 2 * rows * bytes : weights.storage.ptr + (i * l + row) * s * bytes
+      multiply(m, n, e, [q.at(i, row), q.batch, q.steps], [k.at(i), k.batch, k.turned], scores, false)
+      for (let j = 0; j < batch; j++) {
+        const at = (i + j) * l + row
+        const [max, share] = kept ? [work, work + rows * bytes] : statistics.map((t) => t.storage.ptr + at * bytes)
+        const hidden = mask?.at(i + j, row) ?? 0
+        weigh(m, n, causal ? row : n, scores + j * m * n * bytes, hidden, mask?.row ?? 0, scale, max!, share!)
+      }
+      multiply(m, d, n, [scores, m * n, [n, 1]], [v.at(i), v.batch, v.steps], y.at(i, row), false)
     }
   }
   return weights === null ? [out, ...statistics] : [out, weights]
@@ -161,8 +184,9 @@ function slopesByKernels(g: Tensor, c: Context<Attend>): Slopes {
   const [dq, dk, dv] = [gradient(0), gradient(1), gradient(2)]
   // Keys that no query sees.
   if (causal) for (const t of [dk, dv]) if (t !== null) fillWith(t, 0)
-  const { multiply, work: slopes } = products(dtype, sizes, bytes, (kept ? 1 : 2) * rows * s + l)
-  const delta = slopes + rows * s * bytes
+  const block = Math.max(BLOCK, rows * s)
+  const { products, work: slopes } = workshop(dtype, sizes, bytes, (kept ? 1 : 2) * block + l)
+  const delta = slopes + block * bytes
   const [dot, turn] = [backend().job(attentionDot, dtype), backend().job(attentionBackward, dtype)]
   const [q, k, v, y, gy] = [query, key, value, result, slope].map((t) => new Matrices(t)) as [
     Matrices,
@@ -173,22 +197,30 @@ function slopesByKernels(g: Tensor, c: Context<Attend>): Slopes {
   ]
   const mask = shift && new Matrices(shift)
   const [first, second] = [address(c.out(1)), kept ? 0 : address(c.out(2))]
-  for (let i = 0; i < q.count; i++) {
-    // Σ w·∂w of a row is Σ g·y.
-    dot(l, d, gy.at(i), gy.row, y.at(i), y.row, delta)
+  const batch = batchOf([q, k, v, gy], sizes)
+  const multiply = products(batch)
+  for (let i = 0; i < q.count; i += batch) {
     for (let row = 0; row < l; row += rows) {
       const m = Math.min(rows, l - row)
-      const n = causal && !kept ? Math.min(s, row + m) : s
-      const at = i * l + row
+      const n = causal && !kept && batch === 1 ? Math.min(s, row + m) : s
       const add = causal || row > 0
-      const scores = kept ? first + at * s * bytes : delta + l * bytes
-      const [max, share] = kept ? [0, 0] : [first + at * bytes, second + at * bytes]
-      if (!kept) multiply(m, n, e, q.at(i, row), q.steps, k.at(i), k.turned, scores, false)
-      multiply(m, n, d, gy.at(i, row), gy.steps, v.at(i), v.turned, slopes, false)
-      turn(m, n, causal ? row : n, scores, slopes, mask?.at(i, row) ?? 0, mask?.row ?? 0, scale, max, share, delta + row * bytes)
-      if (dv !== null) multiply(n, d, m, scores, [1, n], gy.at(i, row), gy.steps, dv.storage.ptr + i * s * d * bytes, add)
-      if (dq !== null) multiply(m, e, n, slopes, [n, 1], k.at(i), k.steps, dq.storage.ptr + at * e * bytes, false)
-      if (dk !== null) multiply(n, e, m, slopes, [1, n], q.at(i, row), q.steps, dk.storage.ptr + i * s * e * bytes, add)
+      const start = i * l + row
+      const scores = kept ? first + start * s * bytes : delta + l * bytes
+      const g: Operand = [gy.at(i, row), gy.batch, gy.steps]
+      if (!kept) multiply(m, n, e, [q.at(i, row), q.batch, q.steps], [k.at(i), k.batch, k.turned], scores, false)
+      multiply(m, n, d, g, [v.at(i), v.batch, v.turned], slopes, false)
+      for (let j = 0; j < batch; j++) {
+        const at = start + j * l
+        const [max, share] = kept ? [0, 0] : [first + at * bytes, second + at * bytes]
+        const [from, to] = [scores + j * m * n * bytes, slopes + j * m * n * bytes]
+        // Σ w·∂w of a row is Σ g·y.
+        dot(m, d, gy.at(i + j, row), gy.row, y.at(i + j, row), y.row, delta)
+        turn(m, n, causal ? row : n, from, to, mask?.at(i + j, row) ?? 0, mask?.row ?? 0, scale, max, share, delta)
+      }
+      const across: readonly [number, number] = [1, n]
+      if (dv !== null) multiply(n, d, m, [scores, m * n, across], g, dv.storage.ptr + i * s * d * bytes, add)
+      if (dq !== null) multiply(m, e, n, [slopes, m * n, [n, 1]], [k.at(i), k.batch, k.steps], dq.storage.ptr + start * e * bytes, false)
+      if (dk !== null) multiply(n, e, m, [slopes, m * n, across], [q.at(i, row), q.batch, q.steps], dk.storage.ptr + i * s * e * bytes, add)
     }
   }
   return [dq, dk, dv] as Slopes
