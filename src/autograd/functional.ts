@@ -253,8 +253,9 @@ function checkStrategy(strategy: unknown, hint: string): void {
  * The unit vectors of the space that the elements of some tensors span together: a tensor of shape [total, ...shape] for each of
  * them, of its dtype. Row k of all is unit vector k: what `vectorize` gives to one batched pass.
  * @example
- * const [a, b] = autograd.functional.constructStandardBasisFor([zeros([2]), zeros([])]) // rows 100, 010 and 001
- * a.tolist() // [[1, 0], [0, 1], [0, 0]]
+ * const [a, b] = autograd.functional.constructStandardBasisFor([zeros([2]), zeros([])])
+ * a!.tolist() // [[1, 0], [0, 1], [0, 0]]
+ * b!.tolist() // [0, 0, 1]
  */
 export function constructStandardBasisFor(tensors: readonly Tensor[]): Tensor[] {
   tensors.forEach((t, i) => {

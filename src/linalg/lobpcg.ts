@@ -244,7 +244,8 @@ const TOLERANCE = { float32: 3.4641016151377546e-4, float64: 1.4933184523068078e
  * gradients; those of the vectors need eigenvalues that differ from all others, and solve a system of m + 1 equations for each.
  * Errors: ShapeError, DTypeError, ArgumentError if m < 3·n, LinAlgError.
  * @example
- * const [values, vectors] = linalg.lobpcg(tensor([[2, 0, 0], [0, 5, 0], [0, 0, 3]]), { k: 1 }) // values: [5]
+ * const [values] = linalg.lobpcg(diag(tensor([2, 1, 5, 3, 4, 0])), { k: 2 })
+ * values.round().tolist() // [5, 4]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.lobpcg.html
  */
 export function lobpcg(a: Tensor, options: LobpcgOptions = {}): [eigenvalues: Tensor, eigenvectors: Tensor] {

@@ -404,6 +404,18 @@ const rows: Readonly<Record<string, () => void>> = {
     expect(autograd.viewFunc(view, zeros(2, 3)).tolist()).toEqual([0, 0, 0])
     refused(() => autograd.viewFunc(view, zeros(3, 3)))
   },
+  '`torch.lobpcg`': () => {
+    const [a, b] = [torch.diag(tensor([1, 2, 4], { dtype: 'float64' })), torch.eye(3, { dtype: 'float64' })].map((t) => t.requiresGrad_())
+    const [values, vectors] = linalg.lobpcg(a!, { B: b! })
+    expect(grad(values, b!).get(2, 2).item()).toBeCloseTo(-4, 6)
+    expect(linalg.lobpcg(a!, { B: b! })[1].tolist()).toEqual(vectors.tolist())
+    refused(() => linalg.lobpcg(a!, { method: 'basic' } as never))
+  },
+  '`torch.autograd.functional._construct_standard_basis_for(tensors, numels)`': () =>
+    expect(autograd.functional.constructStandardBasisFor([ones(1, 2), ones(1)]).map((t) => t.shape)).toEqual([
+      [3, 1, 2],
+      [3, 1],
+    ]),
   '`unsafe_split_with_sizes(x, sizes)`': () => expect(torch.unsafeSplit(ones(3), [1, 2]).map((t) => t.shape)).toEqual([[1], [2]]),
 }
 
