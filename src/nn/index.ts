@@ -114,6 +114,17 @@ export {
 export { Buffer, type BufferOptions, isBuffer, isParameter, Parameter } from './parameter.ts'
 export { AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d } from './pooling.ts'
 export {
+  GRU,
+  GRUCell,
+  LSTM,
+  LSTMCell,
+  type RecurrentOptions,
+  RNN,
+  RNNCell,
+  type RNNCellOptions,
+  type RNNOptions,
+} from './recurrent.ts'
+export {
   CircularPad1d,
   CircularPad2d,
   ConstantPad1d,
