@@ -201,6 +201,11 @@ const rows: Readonly<Record<string, () => void>> = {
     const [state] = Object.values(optimizer.stateDict().state) as Record<string, unknown>[]
     expect([typeof state!['step'], typeof state!['muProduct']]).toEqual(['number', 'number'])
   },
+  'recurrent layers': () => {
+    expect(Object.keys(nn).filter((name) => /pack/i.test(name))).toEqual([])
+    expect(Object.keys(new nn.LSTM(2, 3).stateDict())).toEqual(['weightIhL0', 'weightHhL0', 'biasIhL0', 'biasHhL0'])
+    expect(new nn.LSTM(2, 3).call(zeros(4, 1, 2))[0].shape).toEqual([4, 1, 3])
+  },
   "`loadStateDict` that doesn't fit": () => {
     const layer = new nn.Linear(2, 1)
     const before = layer.bias!.tolist()
