@@ -16,7 +16,6 @@ export {
   tanhshrink,
   threshold,
 } from '../ops/activations.ts'
-export { pad } from '../ops/arranging.ts'
 export { type AttentionOptions, scaledDotProductAttention } from '../ops/attention.ts'
 export { type CrossEntropyOptions, crossEntropy, type NLLOptions, nllLoss } from '../ops/classification.ts'
 export {
@@ -64,6 +63,7 @@ export {
   type WeightedLossOptions,
 } from '../ops/margin.ts'
 export { batchNorm, groupNorm, layerNorm, rmsNorm } from '../ops/normalization.ts'
+export { pad } from '../ops/padding.ts'
 export {
   type AvgPoolOptions,
   adaptiveAvgPool2d,

@@ -1,14 +1,13 @@
-/** Elements in other places: flipped, rolled, repeated, masked triangles, padding. */
+/** Elements in other places: flipped, rolled, repeated, masked triangles. */
 import { ArgumentError, ShapeError, show } from '../errors.ts'
-import { cloneContiguous, contiguous, copyInto, fillWith, full } from '../execute.ts'
+import { cloneContiguous, contiguous, copyInto, full } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import { type GeneralOp, general, inFront, vjp } from '../op/general.ts'
-import { checkOptions, describe, optionsOr } from '../options.ts'
+import { optionsOr } from '../options.ts'
 import { numel, shapeArgument, wrapDim, wrapDims } from '../shape.ts'
-import { checkValue, dataView, empty, expectTensor } from '../tensor.ts'
+import { dataView, empty, expectTensor } from '../tensor.ts'
 import { stridedBackward } from './geometry.ts'
-import { type EdgeMode, padEdges } from './padding.ts'
 
 const flipOp: GeneralOp<{ dims: number[] }> = /* @__PURE__ */ general('flip', {
   node: 'FlipBackward0',
@@ -348,74 +347,4 @@ export function diag(x: Tensor, diagonal: number | DiagonalOptions = 0): Tensor 
   if (x.layout.rank === 1) return diagEmbedOp.one([x], { diagonal: offset, dim1: 0, dim2: 1 })
   if (x.layout.rank === 2) return diagonalCopyOp.one([x], { diagonal: offset })
   throw new ShapeError(`diag: Supports 1D or 2D tensors. Got ${x.layout.rank}D ${show(x.shape)}`, { op: 'diag', shapes: [x.shape] })
-}
-
-const padOp: GeneralOp<{ before: number[]; after: number[]; value: number }> = /* @__PURE__ */ general('pad', {
-  node: 'ConstantPadNdBackward0',
-  forward: (x, { before, after, value }, owner) => {
-    const t = x[0]!
-    const out = empty(Layout.of(t.layout.shape.map((n, d) => n + before[d]! + after[d]!)), t.dt, owner)
-    fillWith(out, value)
-    // Negative padding crops: only the part that stays is copied.
-    let inner = out.layout
-    let source = t.layout
-    t.layout.shape.forEach((n, d) => {
-      const crop = Math.max(0, -before[d]!)
-      const length = Math.max(0, n - crop - Math.max(0, -after[d]!))
-      source = source.slice(d, crop, length)
-      inner = inner.slice(d, Math.max(0, before[d]!), length)
-    })
-    if (source.numel > 0) copyInto({ storage: out.storage, dt: out.dt, layout: inner }, { storage: t.storage, dt: t.dt, layout: source })
-    return out
-  },
-  vjp: [vjp([], (g, { p }) => padOp.one([g], { before: p.before.map((n) => -n), after: p.after.map((n) => -n), value: 0 }))],
-  jvp: (t, c) => padOp.one([t[0]!], { ...c.p, value: 0 }),
-  batch: (b) => padOp.one([inFront(b, 0)], { before: [0, ...b.p.before], after: [0, ...b.p.after], value: b.p.value }),
-})
-
-/** Options of `pad`. */
-export interface PadOptions {
-  /** Default 'constant'; the others pad the last one to three dims of images with their own elements. */
-  readonly mode?: 'constant' | EdgeMode
-  /** What the new elements are for 'constant'; default 0. */
-  readonly value?: number
-}
-
-/**
- * Padding by a constant, or by the tensor's own elements ('reflect', 'replicate', 'circular'): `padding` lists before and
- * after, last dim first. Negative padding crops.
- * Errors: ArgumentError for too many numbers or another mode, ShapeError when nothing would be left.
- * @example
- * tensor([1, 2]).pad([1, 0]).tolist() // [0, 1, 2]
- * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.pad.html
- */
-export function pad(x: Tensor, padding: readonly number[], options: PadOptions = {}): Tensor {
-  expectTensor('pad', x, 'argument 0')
-  if (!Array.isArray(padding) || !padding.every(Number.isInteger))
-    throw new ArgumentError(`pad: expected [before, after, …] whole numbers for the padding, got ${describe(padding)}`, { op: 'pad' })
-  checkOptions('pad', options, { mode: 'any', value: 'number' })
-  const { mode = 'constant', value = 0 } = options
-  if (mode === 'reflect' || mode === 'replicate' || mode === 'circular') return padEdges(x, padding, mode)
-  if (mode !== 'constant') throw new ArgumentError(`pad: Unrecognised padding mode ${String(mode)}`, { op: 'pad' })
-  const { rank } = x.layout
-  if (padding.length % 2 !== 0 || padding.length > 2 * rank) {
-    throw new ArgumentError(
-      `pad: Padding length should be less than or equal to two times the input dimension, and even; got ${show(padding)} for ${show(x.shape)}`,
-      { op: 'pad' },
-    )
-  }
-  const before = new Array<number>(rank).fill(0)
-  const after = new Array<number>(rank).fill(0)
-  for (let i = 0; i < padding.length / 2; i++) {
-    const d = rank - 1 - i
-    before[d] = padding[2 * i]!
-    after[d] = padding[2 * i + 1]!
-    if (x.shape[d]! + before[d]! + after[d]! < 0) {
-      throw new ShapeError(
-        `pad: The input size ${x.shape[d]}, plus negative padding ${before[d]} and ${after[d]} resulted in a negative output size, which is invalid`,
-        { op: 'pad', shapes: [x.shape] },
-      )
-    }
-  }
-  return padOp.one([x], { before, after, value: checkValue(value, x.dt, 'pad') })
 }

@@ -9,6 +9,7 @@ import { checkKind, checkOptions, describe, optionsOr } from '../options.ts'
 import { broadcast, numel, type Shape, shapeArgument, wrapDim } from '../shape.ts'
 import { empty, expectTensor, expectTensors, readAll, type TensorCore, writeAll } from '../tensor.ts'
 import { cat } from './join.ts'
+import { pad } from './padding.ts'
 import { checkPositions } from './positions.ts'
 import { unsafeView } from './product.ts'
 
@@ -232,7 +233,7 @@ const traceOp: GeneralOp<null> = /* @__PURE__ */ general('trace', {
       const shape = c.shapeOf(0)
       const k = Math.min(...shape)
       const square = g.expand([k]).diagEmbed()
-      return square.pad([0, shape[1]! - k, 0, shape[0]! - k])
+      return pad(square, [0, shape[1]! - k, 0, shape[0]! - k])
     }),
   ],
   jvp: 'linear',

@@ -5,6 +5,7 @@ import type { Tensor } from '../fluent.ts'
 import { checkOptions, type Known } from '../options.ts'
 import { expectTensor, isTensor } from '../tensor.ts'
 import { type Convolution, convolution, imageOf } from './convolve.ts'
+import { pad } from './padding.ts'
 import { type Pair, type PairOption, pair, windowCount } from './window.ts'
 
 /** Options of `conv1d` and `conv2d`; one number stands for all spatial dims. */
@@ -130,7 +131,7 @@ function convolve(op: string, x: Tensor, weight: Tensor, options: ConvolutionOpt
     const total = kernel.map((k, d) => dilation[d]! * (k - 1)) as unknown as Pair
     padding = [total[0] >> 1, total[1] >> 1]
     // An odd number of zeros has its extra one at the far end.
-    if (total[0] % 2 !== 0 || total[1] % 2 !== 0) input = input.pad(spatial === 1 ? [0, total[1] % 2] : [0, total[1] % 2, 0, total[0] % 2])
+    if (total[0] % 2 !== 0 || total[1] % 2 !== 0) input = pad(input, spatial === 1 ? [0, total[1] % 2] : [0, total[1] % 2, 0, total[0] % 2])
   } else if (typeof options.padding === 'string') {
     if (options.padding !== 'valid')
       throw new ArgumentError(`Invalid padding string: '${String(options.padding)}'; ${op} knows 'same' and 'valid'`, { op })
