@@ -109,7 +109,7 @@ describe('convolution', () => {
       const lower = grads(x.narrow(2, half, rows - half + 2), w, g.narrow(2, half, rows - half))
       same(y, torch.cat([upper[0], lower[0]], 2))
       same(dw, upper[2].add(lower[2]))
-      same(dx, upper[1].pad([0, 0, 0, rows - half]).add(lower[1].pad([0, 0, half, 0])))
+      same(dx, torch.pad(upper[1], [0, 0, 0, rows - half]).add(torch.pad(lower[1], [0, 0, half, 0])))
     }
     // Many channels of the image, then of the map.
     const [x, w, g] = [random(1, 120, 4, 10), random(150, 120, 3, 3), random(1, 150, 2, 8)]
