@@ -9,7 +9,5 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 30_000,
-    // Type tests (test/types/*.test-d.ts) need no run of their own: `npm run check` compiles them.
-    typecheck: { enabled: false },
   },
 })

@@ -52,8 +52,6 @@ export const dtypes: Readonly<Record<DType, DTypeInfo>> = {
   float64: info('float64', 4, 8, 2, 'torch.DoubleTensor'),
 }
 
-/** How many dtypes there are: the size of tables indexed by `code`. */
-export const DTYPES = 5
 /** dtype facts by code. */
 export const byCode: readonly DTypeInfo[] = [dtypes.bool, dtypes.uint8, dtypes.int32, dtypes.float32, dtypes.float64]
 

@@ -5,7 +5,7 @@
 import type { Backend, FlatKernel, ReduceOp, StridedKernel } from './backend/backend.ts'
 import { ANY, FIXED, UNIT } from './backend/backend.ts'
 import { computeType, input, Program, scalar } from './backend/scalar.ts'
-import { type DType, type DTypeInfo, dtypeInfo, dtypes } from './dtype.ts'
+import { type DType, type DTypeInfo, dtypes } from './dtype.ts'
 import { DTypeError, ShapeError } from './errors.ts'
 import { collapse, Layout } from './layout.ts'
 import { linearMemory } from './memory/linear.ts'
@@ -370,7 +370,7 @@ export function addInto(dst: ArrayLike, src: ArrayLike): void {
 }
 
 /** The type a reduction writes. */
-export function reducedType(op: ReduceOp, dt: DTypeInfo): DTypeInfo {
+function reducedType(op: ReduceOp, dt: DTypeInfo): DTypeInfo {
   if (op === 'any' || op === 'all') return dtypes.bool
   if (op === 'argmax' || op === 'argmin') return dtypes.int32
   return (op === 'sum' || op === 'prod') && dt.category !== 2 ? dtypes.int32 : dt
@@ -431,9 +431,4 @@ export function sumTo(a: TensorCore, shape: Shape, owner: Owner | null): TensorC
   if (lead === 0) return summed
   const layout = summed.layout.reshape(shape)!
   return new TensorCore(summed.storage, layout, summed.dt)
-}
-
-/** The facts of a dtype option, or of the fallback. */
-export function optionalType(dtype: DType | undefined, fallback: DTypeInfo): DTypeInfo {
-  return dtype === undefined ? fallback : dtypeInfo(dtype)
 }

@@ -84,7 +84,7 @@ function define(prototype: object, name: string, value: Callable): void {
 }
 
 /** Puts `operations` (functions of a tensor) on the tensors of this package, with their in-place forms. */
-export function extend(operations: object): void {
+function extend(operations: object): void {
   for (const [name, fn] of Object.entries(operations) as [string, Callable & { op?: unknown; inPlace?: Callable }][]) {
     if (typeof fn !== 'function') continue
     const op = fn.op instanceof ElementwiseOp ? fn.op : null

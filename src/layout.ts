@@ -202,7 +202,7 @@ export class Layout {
 const SCALAR = new Layout([], [], 0)
 
 /** Row-major strides; a dim after an empty one counts it as 1, as torch does. */
-export function rowMajor(shape: Shape): number[] {
+function rowMajor(shape: Shape): number[] {
   const strides = new Array<number>(shape.length)
   let stride = 1
   for (let i = shape.length - 1; i >= 0; i--) {

@@ -169,7 +169,7 @@ export function address(a: ArrayLike): number {
   return ptr + a.layout.offset * a.dt.bytes
 }
 
-export function unreadable(a: ArrayLike): Error {
+function unreadable(a: ArrayLike): Error {
   if (a.storage.ptr === EXTERNAL) return new TypeError('internal: an external storage reached a kernel')
   return new ReleasedTensorError(
     `this tensor (shape ${show(a.layout.shape)}, ${a.dt.name}) was made inside a scope() that has ended; return it from the scope or keep() it to let it live on`,

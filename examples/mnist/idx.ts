@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
 /** Unsigned bytes with their sizes: `[60000, 28, 28]` for images, `[60000]` for labels. */
-export interface Idx {
+interface Idx {
   readonly shape: readonly number[]
   readonly data: Uint8Array
 }
@@ -16,7 +16,7 @@ const UNSIGNED_BYTE = 0x08
  * Two zero bytes, the element type, the number of dims, each dim as a big-endian 32-bit number, then the elements.
  * Errors: when the header isn't one of unsigned bytes, or the sizes don't fit the number of bytes.
  */
-export function parseIdx(bytes: Uint8Array): Idx {
+function parseIdx(bytes: Uint8Array): Idx {
   if (bytes.length < 4) throw new Error(`idx: ${bytes.length} bytes are no header`)
   const [zero, zero2, type, rank] = bytes as unknown as [number, number, number, number]
   if (zero !== 0 || zero2 !== 0 || type !== UNSIGNED_BYTE)

@@ -9,17 +9,17 @@ import { lossCurve, type Misread, misreadSheet } from './pictures.ts'
 const { data, io, nn, noGrad, optim } = torch
 
 /** 784 pixels to 10 classes. */
-export function classifier(): torch.nn.Sequential {
+function classifier(): torch.nn.Sequential {
   return new nn.Sequential(new nn.Linear(784, 256), new nn.ReLU(), new nn.Linear(256, 128), new nn.ReLU(), new nn.Linear(128, 10))
 }
 
 /** Pixels as floats around 0, one row per image. */
-export function pixels(digits: Digits): torch.Tensor {
+function pixels(digits: Digits): torch.Tensor {
   return torch.scope(() => torch.tensor(digits.images).reshape([digits.count, 784]).to('float32').div(255).sub(0.1307).div(0.3081))
 }
 
 /** The class read from each image. */
-export function read(model: torch.nn.Module, images: torch.Tensor): Int32Array {
+function read(model: torch.nn.Module, images: torch.Tensor): Int32Array {
   const found = new Int32Array(images.shape[0]!)
   noGrad(() => {
     for (let start = 0; start < found.length; start += 1000) {
@@ -37,14 +37,14 @@ export function read(model: torch.nn.Module, images: torch.Tensor): Int32Array {
 }
 
 /** What happened during training. */
-export interface Run {
+interface Run {
   readonly losses: number[]
   readonly seconds: number
   readonly imagesPerSecond: number
 }
 
 /** Trains by Adam for some epochs, with a progress bar on a terminal and a line per epoch elsewhere. */
-export function train(model: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor, epochs: number, batchSize = 128): Run {
+function train(model: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor, epochs: number, batchSize = 128): Run {
   const loader = new data.DataLoader(new data.TensorDataset(images, labels), { batchSize, shuffle: true, seed: 1 })
   const optimizer = new optim.Adam(model.parameters(), { lr: 1e-3 })
   const losses: number[] = []

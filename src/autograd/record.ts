@@ -228,7 +228,7 @@ function addUp(buffer: TensorCore, target: Layout, g: TensorCore): void {
 }
 
 /** Reads the window of a view out of its base: the derived history of a view after in-place changes. */
-export class WindowNode extends Node {
+class WindowNode extends Node {
   private readonly base: Layout
   private readonly view: Layout
 
@@ -267,7 +267,7 @@ export class WindowNode extends Node {
 }
 
 /** The history of a base after an in-place operation on one of its views. */
-export class CopySlices extends Node {
+class CopySlices extends Node {
   private readonly base: Layout
   private readonly view: Layout
   private readonly inner: Node

@@ -307,9 +307,9 @@ export const constant = (value: number): Scalar => Scalar.make('const', [], valu
 
 const lift = (v: Operand<Scalar>): Scalar => (typeof v === 'number' ? constant(v) : v)
 /** A number as it is, a mask as 1 or 0. */
-export const number = (v: Scalar): Scalar => (v.mask ? Scalar.make('number', [v]) : v)
+const number = (v: Scalar): Scalar => (v.mask ? Scalar.make('number', [v]) : v)
 /** A mask as it is, a number as "isn't zero". */
-export const truth = (v: Scalar): Scalar => (v.mask ? v : Scalar.make('ne', [v, constant(0)]))
+const truth = (v: Scalar): Scalar => (v.mask ? v : Scalar.make('ne', [v, constant(0)]))
 
 /** The type a program computes in; operands are converted when loaded, results when stored. */
 export type ComputeType = 'float32' | 'float64' | 'int32'

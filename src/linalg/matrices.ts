@@ -16,7 +16,7 @@ export function sizes(x: TensorCore): readonly [m: number, n: number] {
 }
 
 /** The dims before the matrix. */
-export const batchOf = (x: TensorCore): Shape => x.layout.shape.slice(0, -2)
+const batchOf = (x: TensorCore): Shape => x.layout.shape.slice(0, -2)
 
 /** Refuses anything but floating-point matrices. */
 export function checkMatrices(op: string, x: Tensor, name = 'A'): void {

@@ -35,7 +35,7 @@ export interface Slots<V> {
 export type Rule = <V extends Arith<V>>(g: V, v: Slots<V>) => V
 
 /** How the dtype of the result follows from the inputs: promoted; promoted and at least an integer, a float; bool. */
-export type ResultType = 'promote' | 'integer' | 'float' | 'bool'
+type ResultType = 'promote' | 'integer' | 'float' | 'bool'
 
 /** The declaration of an elementwise operation. */
 export interface ElementwiseRecord {

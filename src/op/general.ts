@@ -12,7 +12,7 @@ import { unpackingOnce } from '../autograd/saved.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import type { Owner } from '../memory/storage.ts'
-import { type Shape, sameShape } from '../shape.ts'
+import type { Shape } from '../shape.ts'
 import { empty, refuse, TensorCore } from '../tensor.ts'
 import { underived } from './operands.ts'
 
@@ -480,9 +480,4 @@ export function inFront(b: { readonly x: readonly Tensor[]; readonly dims: reado
 /** A fresh result of the same shape and dtype as `t`. */
 export function emptyLike(t: TensorCore, owner: Owner | null): TensorCore {
   return empty(t.layout.contiguous && t.layout.offset === 0 ? t.layout : Layout.of(t.layout.shape), t.dt, owner)
-}
-
-/** Do all shapes agree? */
-export function allSame(shapes: readonly Shape[]): boolean {
-  return shapes.every((s) => sameShape(s, shapes[0]!))
 }

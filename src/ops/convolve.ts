@@ -296,7 +296,7 @@ export const imageOf: GeneralOp<Convolution> = /* @__PURE__ */ general('convolut
 })
 
 /** The correlation of maps with images: weight(g, x). */
-export const weightOf: GeneralOp<Convolution> = /* @__PURE__ */ general('convolutionWeight', {
+const weightOf: GeneralOp<Convolution> = /* @__PURE__ */ general('convolutionWeight', {
   node: 'ConvolutionBackward0',
   forward: ([g, x], p, owner) => toWeight(g!, x!, p, owner),
   vjp: [vjp([1], (gw, c) => convolution.one([c.in(1), gw], c.p)), vjp([0], (gw, c) => imageOf.one([c.in(0), gw], c.p))],

@@ -39,8 +39,8 @@ export interface Library {
 }
 
 /** How an input lies in memory: as JSON has it, with permuted strides, inside a bigger tensor, or with a stride of 0. */
-export const layouts = ['contiguous', 'strided', 'offset', 'expanded'] as const
-export type LayoutName = (typeof layouts)[number]
+const layouts = ['contiguous', 'strided', 'offset', 'expanded'] as const
+type LayoutName = (typeof layouts)[number]
 
 interface Tolerance {
   readonly rtol: number
@@ -50,7 +50,7 @@ interface Tolerance {
 }
 
 /** |ours − torch| ≤ atol + rtol·|torch|. One ulp is 2.2e-16 in float64, 1.2e-7 in float32. */
-export const tolerances: Readonly<Record<'elementwise' | 'sum' | 'derivative', Readonly<Record<'float64' | 'float32', Tolerance>>>> = {
+const tolerances: Readonly<Record<'elementwise' | 'sum' | 'derivative', Readonly<Record<'float64' | 'float32', Tolerance>>>> = {
   /** One number from few: a handful of ulp (both sides round; gelu and its kin subtract from 1). */
   elementwise: { float64: { rtol: 1e-14, atol: 1e-15, scaled: false }, float32: { rtol: 6e-7, atol: 3e-7, scaled: false } },
   /** Sums: the order of the terms is free, so the error is relative to the largest. */
@@ -101,7 +101,7 @@ function constantDims(r: Recorded): number[] {
 }
 
 /** Can some tensor of the case be given in this layout? */
-export function applies(c: Case, layout: LayoutName): boolean {
+function applies(c: Case, layout: LayoutName): boolean {
   if (layout === 'contiguous') return true
   if (c.error !== undefined || refuses(c, layout)) return false
   const has = (v: Argument): boolean =>
