@@ -10,12 +10,14 @@ import { addRows, dotRows } from './vectorProduct.ts'
 
 /** Rows of a register tile. Six rows of two vectors are twelve accumulators: with two of B and one of A they fill 16 registers. */
 const MR = 6
-/** Depth of a block: a panel of B (two vectors wide) stays in the first-level cache. */
+/** Depth of a block, and of one in which long rows of B are read in place, each on a page of its own. */
 const KC = 256
-/** Rows of a block: the packed block of A stays in the second-level cache. */
+const KC_PLACE = 64
+const LONG_ROW = 1024
+/** Rows of a block of A, a panel of which stays in the first-level cache. */
 const MC = 96
-/** Columns of a block of B. */
-const NC = 1024
+/** Columns of a block of B, which stays in the second-level cache. */
+const NC = 512
 /** `start` of a product that is added to C. */
 const KEEP = 1
 /** Bytes of the tile that holds results at the edges of C. */
@@ -166,12 +168,16 @@ function product(module: ModuleBuilder, dtype: FloatType, relaxed: boolean): Fun
       f.if(undefined, () => f.return())
     })
 
-    /** The size of equal blocks, a multiple of `step`, that cut `size` into as few as blocks of `most` would. */
+    /** The size of equal blocks, multiples of `step`, that cut `size` into as few as blocks of `most` would; or `size`, if it is one. */
     const even = (size: Local, most: number, step: number): Local => {
-      const blocks = f.let(I32, f.i32.div_u(f.i32.add(f.get(size), f.i32.const(most - 1)), f.i32.const(most)))
-      f.i32.div_u(f.i32.add(f.get(size), f.i32.sub(f.get(blocks), f.i32.const(1))), f.get(blocks))
-      if (step > 1) f.i32.mul(f.i32.div_u(f.i32.add(undefined, f.i32.const(step - 1)), f.i32.const(step)), f.i32.const(step))
-      return f.let(I32)
+      const block = f.let(I32, f.get(size))
+      f.if(f.i32.gt_u(f.get(size), f.i32.const(most)), () => {
+        const blocks = f.let(I32, f.i32.div_u(f.i32.add(f.get(size), f.i32.const(most - 1)), f.i32.const(most)))
+        f.i32.div_u(f.i32.add(f.get(size), f.i32.sub(f.get(blocks), f.i32.const(1))), f.get(blocks))
+        if (step > 1) f.i32.mul(f.i32.div_u(f.i32.add(undefined, f.i32.const(step - 1)), f.i32.const(step)), f.i32.const(step))
+        f.set(block)
+      })
+      return block
     }
     const kBlock = even(k, KC, 1)
     const mBlock = even(m, MC, MR)
@@ -184,32 +190,31 @@ function product(module: ModuleBuilder, dtype: FloatType, relaxed: boolean): Fun
         f.i32.le_u(f.get(m), f.i32.const(PACK_B_ROWS)),
         f.i32.le_u(f.i32.mul(f.get(k), f.get(cRow)), f.i32.const(PACK_B_BYTES)))))
     f.if(f.i32.eqz(f.get(big)), () => f.set(mBlock, f.get(m)))
+    f.if(f.i32.and(f.get(inPlace), f.i32.gt_u(f.get(cRow), f.i32.const(LONG_ROW))), () => f.set(kBlock, f.get(even(k, KC_PLACE, 1))))
 
     const bPack = f.let(I32, f.i32.add(f.get(work), f.i32.const(TILE)))
-    const aPack = f.let(I32, f.i32.add(f.get(bPack), f.i32.mul(f.i32.mul(f.get(nBlock), f.get(kBlock)), f.i32.const(width))))
+    const aPack = f.let(I32, f.i32.add(f.get(bPack), f.i32.mul(
+      f.i32.and(f.i32.add(f.get(nBlock), f.i32.const(nr - 1)), f.i32.const(-nr)),
+      f.i32.mul(f.get(kBlock), f.i32.const(width)))))
     const [jc, nc, pc, kc, ic, mc, j, rows, cols, line, d, dRow] = Array.from({ length: 12 }, local) as
       [Local, Local, Local, Local, Local, Local, Local, Local, Local, Local, Local, Local]
-    const [aBlock, bBlock, cBlock, bPanel, bStep, aTile, cTile, two] = Array.from({ length: 8 }, local) as
-      [Local, Local, Local, Local, Local, Local, Local, Local]
+    const [aBlock, bBlock, cBlock, bPanel, bNext, bStep, aTile, aRows, cTile, two, packed] = Array.from({ length: 11 }, local) as
+      [Local, Local, Local, Local, Local, Local, Local, Local, Local, Local, Local]
     const part = (to: Local, size: Local, at: Local, most: () => Emitted): void => {
       f.set(to, e.min(() => f.i32.sub(f.get(size), f.get(at)), most))
     }
 
     const tile = (): void => {
-      part(rows, mc, i, () => f.i32.const(MR))
-      f.set(cTile, f.i32.add(e.at(cBlock, i, cRow), f.i32.mul(f.get(j), f.i32.const(width))))
       f.set(d, f.select(f.get(cTile), f.get(line), f.get(keep)))
-      f.if(f.i32.and(f.get(big), f.i32.and(f.i32.eq(f.get(rows), f.i32.const(MR)), f.i32.eq(f.get(cols), f.i32.const(nr)))), () => {
-        f.set(aTile, f.i32.add(f.get(aPack), f.i32.mul(f.i32.mul(f.get(i), f.get(kc)), f.i32.const(width))))
+      f.if(f.i32.and(f.get(packed), f.i32.eq(f.get(cols), f.i32.const(nr))), () => {
         f.call(panelTile, f.get(aTile), f.i32.const(0), f.i32.const(0), f.get(bPanel), f.get(bStep), f.get(kc), f.get(cTile), f.get(cRow), f.get(d), f.get(dRow))
       }, () => {
-        f.set(aTile, e.at(aBlock, i, aRow))
         f.set(two, f.i32.gt_u(f.get(cols), f.i32.const(lanes)))
         const run = (to: Local, toRow: () => Emitted, plus: () => Emitted): void => {
           f.block((done) => {
             for (let r = MR; r >= 1; r--) {
               const call = (func: Func): void =>
-                f.call(func, f.get(aTile), f.get(aRow), f.get(aCol), f.get(bPanel), f.get(bStep), f.get(kc), f.get(to), toRow(), plus(), f.get(dRow))
+                f.call(func, f.get(aRows), f.get(aRow), f.get(aCol), f.get(bPanel), f.get(bStep), f.get(kc), f.get(to), toRow(), plus(), f.get(dRow))
               f.if(f.i32.eq(f.get(rows), f.i32.const(r)), () => {
                 f.if(f.get(two), () => call(direct[1]![r - 1]!), () => call(direct[0]![r - 1]!))
                 f.br(done)
@@ -245,19 +250,30 @@ function product(module: ModuleBuilder, dtype: FloatType, relaxed: boolean): Fun
           f.if(f.get(big), () => {
             f.call(packA, f.get(aBlock), f.get(aRow), f.get(aCol), f.i32.sub(f.get(mc), f.i32.rem_u(f.get(mc), f.i32.const(MR))), f.get(kc), f.get(aPack))
           })
-          e.range(j, nc, nr, () => {
-            part(cols, nc, j, () => f.i32.const(nr))
-            f.set(line, f.get(start))
-            f.if(f.get(start), () => f.set(line, f.i32.add(e.at(start, jc, width), f.i32.mul(f.get(j), f.i32.const(width)))))
-            f.set(bPanel, f.get(bPack))
-            f.set(bStep, f.i32.const(32))
-            f.if(f.get(inPlace),
-              () => f.if(f.i32.eq(f.get(cols), f.i32.const(nr)), () => {
-                f.set(bPanel, e.at(bBlock, j, bCol))
-                f.set(bStep, f.get(bRow))
-              }),
-              () => f.set(bPanel, f.i32.add(f.get(bPack), f.i32.mul(f.i32.mul(f.get(j), f.get(kc)), f.i32.const(width)))))
-            e.range(i, mc, MR, tile)
+          // Along rows of C: its lines are used up, and its pages stay known.
+          e.range(i, mc, MR, () => {
+            part(rows, mc, i, () => f.i32.const(MR))
+            f.set(packed, f.i32.and(f.get(big), f.i32.eq(f.get(rows), f.i32.const(MR))))
+            f.if(f.get(packed), () =>
+              f.set(aTile, f.i32.add(f.get(aPack), f.i32.mul(f.i32.mul(f.get(i), f.get(kc)), f.i32.const(width)))))
+            f.set(aRows, e.at(aBlock, i, aRow))
+            f.set(cTile, e.at(cBlock, i, cRow))
+            f.set(line, f.select(e.at(start, jc, width), f.i32.const(0), f.get(start)))
+            f.set(bNext, f.get(bPack))
+            e.range(j, nc, nr, () => {
+              part(cols, nc, j, () => f.i32.const(nr))
+              f.set(bPanel, f.get(bNext))
+              f.set(bStep, f.i32.const(32))
+              f.if(f.get(inPlace),
+                () => f.if(f.i32.eq(f.get(cols), f.i32.const(nr)), () => {
+                  f.set(bPanel, e.at(bBlock, j, bCol))
+                  f.set(bStep, f.get(bRow))
+                }),
+                () => f.set(bNext, e.at(bNext, kc, 32)))
+              tile()
+              e.bump(cTile, 32)
+              f.if(f.get(line), () => e.bump(line, 32))
+            })
           })
         })
       })
