@@ -1,5 +1,6 @@
-/** `optim.lrScheduler`: learning rates that change from epoch to epoch. */
+/** Schedulers: the base, and those that fall by a rule. */
 import { ArgumentError } from '../errors.ts'
+import type { Tensor } from '../fluent.ts'
 import { warn } from '../warnings.ts'
 import type { Optimizer, ParamGroup } from './optimizer.ts'
 
@@ -14,7 +15,19 @@ export interface SchedulerState {
   readonly stepCount: number
   readonly baseLrs: readonly number[]
   readonly lastLr: readonly number[]
+  /** Of `CosineAnnealingWarmRestarts`: the epoch with its fraction. */
+  readonly at?: number
 }
+
+/** What steps once per epoch: a scheduler, or several made into one. */
+export interface Schedule {
+  readonly optimizer: Optimizer<HasRate>
+  step(): void
+  getLastLr(): number[]
+}
+
+/** A factor of the rate by epoch. */
+type Factor = (epoch: number) => number
 
 /** Options of all schedulers. */
 export interface SchedulerOptions {
@@ -27,7 +40,7 @@ export interface SchedulerOptions {
  * after the optimizer's.
  * @see https://docs.pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate
  */
-export abstract class LRScheduler {
+export abstract class LRScheduler implements Schedule {
   readonly optimizer: Optimizer<HasRate>
   /** The rates of the groups at the start. */
   baseLrs: number[]
@@ -75,6 +88,11 @@ export abstract class LRScheduler {
   private advance(): void {
     this.stepCount++
     this.lastEpoch++
+    this.apply()
+  }
+
+  /** Sets the rates of this epoch. */
+  protected apply(): void {
     const { paramGroups } = this.optimizer
     const rates = paramGroups.map((group, i) => this.rate(group, this.baseLrs[i] ?? group.initialLr ?? group.lr, i))
     paramGroups.forEach((group, i) => {
@@ -83,9 +101,33 @@ export abstract class LRScheduler {
     this.last = rates
   }
 
+  /**
+   * Begins anew at epoch 0, from the rates of the start: what `SequentialLR` does with the schedule whose turn it is. `first`: as if made now.
+   */
+  restart(first: boolean): void {
+    this.stepCount = first ? 1 : 2
+    this.lastEpoch = 0
+    if (first || !this.relative) {
+      this.optimizer.paramGroups.forEach((group, i) => {
+        group.lr = this.baseLrs[i] ?? group.lr
+      })
+    }
+    this.apply()
+  }
+
+  /** Does the schedule know only how rates change, not where they start? */
+  protected get relative(): boolean {
+    return false
+  }
+
+  /** Is this the rate set by the constructor? */
+  protected get initial(): boolean {
+    return this.stepCount === 1
+  }
+
   /** Is this the rate set by the constructor, of a schedule that resumes? */
   protected get resuming(): boolean {
-    return this.stepCount === 1 && this.lastEpoch > 0
+    return this.initial && this.lastEpoch > 0
   }
 
   /** What is needed to go on later. */
@@ -220,20 +262,82 @@ export class CosineAnnealingLR extends LRScheduler {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.LambdaLR.html
  */
 export class LambdaLR extends LRScheduler {
-  private readonly factors: readonly ((epoch: number) => number)[]
-  constructor(
-    optimizer: Optimizer<HasRate>,
-    factor: ((epoch: number) => number) | readonly ((epoch: number) => number)[],
-    options: SchedulerOptions = {},
-  ) {
+  private readonly factors: readonly Factor[]
+  constructor(optimizer: Optimizer<HasRate>, factor: Factor | readonly Factor[], options: SchedulerOptions = {}) {
     super(optimizer, options)
-    const groups = optimizer.paramGroups.length
-    this.factors = typeof factor === 'function' ? new Array<(epoch: number) => number>(groups).fill(factor) : [...factor]
-    if (this.factors.length !== groups) throw new ArgumentError(`Expected ${groups} lr_lambdas, but got ${this.factors.length}`)
+    this.factors = factorsOf(optimizer, factor)
     this.start()
   }
   protected rate(_group: ParamGroup<HasRate>, base: number, index: number): number {
     return base * this.factors[index]!(this.lastEpoch)
+  }
+}
+
+/** One factor function for each group. */
+function factorsOf(optimizer: Optimizer<HasRate>, factor: Factor | readonly Factor[]): readonly Factor[] {
+  const groups = optimizer.paramGroups.length
+  const factors = typeof factor === 'function' ? new Array<Factor>(groups).fill(factor) : [...factor]
+  if (factors.length !== groups) throw new ArgumentError(`Expected ${groups} lr_lambdas, but got ${factors.length}`)
+  return factors
+}
+
+/**
+ * Multiplies the rate, each epoch, by a function of the epoch (one for all groups, or one for each).
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.MultiplicativeLR.html
+ */
+export class MultiplicativeLR extends LRScheduler {
+  private readonly factors: readonly Factor[]
+  constructor(optimizer: Optimizer<HasRate>, factor: Factor | readonly Factor[], options: SchedulerOptions = {}) {
+    super(optimizer, options)
+    this.factors = factorsOf(optimizer, factor)
+    this.start()
+  }
+  protected rate(group: ParamGroup<HasRate>, _base: number, index: number): number {
+    return this.initial ? group.lr : group.lr * this.factors[index]!(this.lastEpoch)
+  }
+  protected override get relative(): boolean {
+    return true
+  }
+}
+
+/**
+ * A factor of the rate until epoch `totalIters`, the rate itself from then on.
+ * Errors: ArgumentError for a factor outside [0, 1].
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ConstantLR.html
+ */
+export class ConstantLR extends LRScheduler {
+  readonly factor: number
+  readonly totalIters: number
+  constructor(optimizer: Optimizer<HasRate>, options: SchedulerOptions & { readonly factor?: number; readonly totalIters?: number } = {}) {
+    super(optimizer, options)
+    this.factor = options.factor ?? 1 / 3
+    this.totalIters = options.totalIters ?? 5
+    if (!(this.factor >= 0 && this.factor <= 1)) throw new ArgumentError('Constant multiplicative factor expected to be between 0 and 1.')
+    this.start()
+  }
+  protected rate(group: ParamGroup<HasRate>): number {
+    if (this.lastEpoch === 0) return group.lr * this.factor
+    return this.lastEpoch === this.totalIters ? group.lr / this.factor : group.lr
+  }
+}
+
+/**
+ * Down to 0 in `totalIters` epochs: base·(1 − epoch/totalIters)^power.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.PolynomialLR.html
+ */
+export class PolynomialLR extends LRScheduler {
+  readonly totalIters: number
+  readonly power: number
+  constructor(optimizer: Optimizer<HasRate>, options: SchedulerOptions & { readonly totalIters?: number; readonly power?: number } = {}) {
+    super(optimizer, options)
+    this.totalIters = options.totalIters ?? 5
+    this.power = options.power ?? 1
+    this.start()
+  }
+  protected rate(group: ParamGroup<HasRate>): number {
+    const { lastEpoch, totalIters, power } = this
+    if (this.initial || lastEpoch === 0 || lastEpoch > totalIters) return group.lr
+    return group.lr * ((1 - lastEpoch / totalIters) / (1 - (lastEpoch - 1) / totalIters)) ** power
   }
 }
 
@@ -251,9 +355,17 @@ export interface PlateauOptions {
   readonly thresholdMode?: 'rel' | 'abs'
   /** Epochs to wait after a reduction. Default 0. */
   readonly cooldown?: number
-  readonly minLr?: number
+  /** Rates don't fall below; one for all groups, or one for each. Default 0. */
+  readonly minLr?: number | readonly number[]
   /** Smaller changes of the rate are left out. Default 1e-8. */
   readonly eps?: number
+}
+
+/** What `ReduceLROnPlateau` needs to go on. */
+export interface PlateauState {
+  readonly best: number
+  readonly numBadEpochs: number
+  readonly cooldownCounter: number
 }
 
 /**
@@ -280,7 +392,12 @@ export class ReduceLROnPlateau {
       eps: 1e-8,
       ...options,
     }
-    if (this.options.factor >= 1) throw new ArgumentError('Factor should be < 1.0.')
+    const { factor, mode, thresholdMode, minLr } = this.options
+    if (factor >= 1) throw new ArgumentError('Factor should be < 1.0.')
+    if (mode !== 'min' && mode !== 'max') throw new ArgumentError(`mode ${String(mode)} is unknown!`)
+    if (thresholdMode !== 'rel' && thresholdMode !== 'abs') throw new ArgumentError(`threshold mode ${String(thresholdMode)} is unknown!`)
+    const groups = optimizer.paramGroups.length
+    if (typeof minLr !== 'number' && minLr.length !== groups) throw new ArgumentError(`expected ${groups} min_lrs, got ${minLr.length}`)
     this.best = this.options.mode === 'min' ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY
   }
 
@@ -291,8 +408,9 @@ export class ReduceLROnPlateau {
     return mode === 'min' ? metric < limit : metric > limit
   }
 
-  /** Takes note of an epoch's metric. */
-  step(metric: number): void {
+  /** Takes note of an epoch's metric, a number or a tensor of one element. */
+  step(value: number | Tensor): void {
+    const metric = typeof value === 'number' ? value : value.item()
     const { patience, cooldown, factor, minLr, eps } = this.options
     if (this.better(metric)) {
       this.best = metric
@@ -303,10 +421,10 @@ export class ReduceLROnPlateau {
       this.bad = 0
     }
     if (this.bad <= patience) return
-    for (const group of this.optimizer.paramGroups) {
-      const next = Math.max(group.lr * factor, minLr)
+    this.optimizer.paramGroups.forEach((group, i) => {
+      const next = Math.max(group.lr * factor, typeof minLr === 'number' ? minLr : (minLr[i] ?? 0))
       if (group.lr - next > eps) group.lr = next
-    }
+    })
     this.cooling = cooldown
     this.bad = 0
   }
@@ -314,5 +432,16 @@ export class ReduceLROnPlateau {
   /** The rates of the groups now. */
   getLastLr(): number[] {
     return this.optimizer.paramGroups.map((group) => group.lr)
+  }
+  /** What is needed to go on later. */
+  stateDict(): PlateauState {
+    return { best: this.best, numBadEpochs: this.bad, cooldownCounter: this.cooling }
+  }
+
+  /** Goes on from a saved state. The rates of the groups are the optimizer's to restore. */
+  loadStateDict(state: PlateauState): void {
+    this.best = state.best
+    this.bad = state.numBadEpochs
+    this.cooling = state.cooldownCounter
   }
 }

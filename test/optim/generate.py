@@ -112,19 +112,69 @@ SCHEDULES = [
     ('CosineAnnealingLR', [4], dict(eta_min=0.01)),
     ('LinearLR', [], dict()),
     ('LinearLR', [], dict(start_factor=0.2, end_factor=0.7, total_iters=7)),
+    ('ConstantLR', [], dict()),
+    ('ConstantLR', [], dict(factor=0.5, total_iters=3)),
+    ('PolynomialLR', [], dict()),
+    ('PolynomialLR', [], dict(total_iters=8, power=2.0)),
+    ('CosineAnnealingWarmRestarts', [4], dict()),
+    ('CosineAnnealingWarmRestarts', [2], dict(T_mult=2, eta_min=0.01)),
+    ('CyclicLR', [0.01, 0.4], dict(step_size_up=3)),
+    ('CyclicLR', [[0.01, 0.02], [0.4, 0.3]], dict(step_size_up=3, step_size_down=2, mode='triangular2', base_momentum=0.5, max_momentum=0.95)),
+    ('CyclicLR', [0.01, 0.4], dict(step_size_up=4, mode='exp_range', gamma=0.9, cycle_momentum=False)),
+    ('OneCycleLR', [0.4], dict(total_steps=15)),
+    ('OneCycleLR', [[0.4, 0.2]], dict(epochs=4, steps_per_epoch=5, pct_start=0.4, anneal_strategy='linear', div_factor=10.0, final_div_factor=100.0)),
+    ('OneCycleLR', [0.4], dict(total_steps=16, three_phase=True, base_momentum=0.7, max_momentum=0.8)),
+]
+
+L = torch.optim.lr_scheduler
+# Several made into one: the parts, then the milestones; without milestones they are chained. The test makes the same parts.
+COMPOSED = [
+    ([('ConstantLR', [], dict(factor=0.1, total_iters=2)), ('ExponentialLR', [0.9], dict())], None),
+    ([('StepLR', [2], dict(gamma=0.5)), ('LinearLR', [], dict())], None),
+    ([('LinearLR', [], dict(start_factor=0.1, total_iters=4)), ('CosineAnnealingLR', [6], dict())], [4]),
+    ([('ConstantLR', [], dict(factor=0.1, total_iters=20)), ('ExponentialLR', [0.9], dict()), ('StepLR', [2], dict())], [3, 8]),
+    ([('ExponentialLR', [0.5], dict()), ('CosineAnnealingWarmRestarts', [3], dict()), ('PolynomialLR', [], dict(total_iters=4))], [2, 9]),
+    ([('LinearLR', [], dict()), ('CyclicLR', [0.01, 0.4], dict(step_size_up=3)), ('MultiStepLR', [[1, 3]], dict())], [3, 9]),
+    ([('StepLR', [3], dict()), ('LinearLR', [], dict(total_iters=3))], [0]),
 ]
 
 
-def schedule(name, arguments, options):
+def two(kind='SGD'):
     p, q = torch.zeros(1, requires_grad=True), torch.zeros(1, requires_grad=True)
-    optimizer = torch.optim.SGD([{'params': [p]}, {'params': [q], 'lr': 0.5}], lr=0.1)
-    scheduler = getattr(torch.optim.lr_scheduler, name)(optimizer, *arguments, **options)
-    rates = [scheduler.get_last_lr()]
-    for _ in range(15):
+    groups = [{'params': [p]}, {'params': [q], 'lr': 0.5}]
+    return torch.optim.Adam(groups, lr=0.1) if kind == 'Adam' else torch.optim.SGD(groups, lr=0.1, momentum=0.9)
+
+
+def run(optimizer, scheduler):
+    rates, momenta = [scheduler.get_last_lr()], []
+    for i in range(15):
+        momenta.append([g['betas'][0] if 'betas' in g else g['momentum'] for g in optimizer.param_groups])
         optimizer.step()
         scheduler.step()
         rates.append([g['lr'] for g in optimizer.param_groups])
-    return {'scheduler': name, 'arguments': arguments, 'options': options, 'rates': rates}
+    return {'rates': rates, 'momenta': momenta}
+
+
+def schedule(name, arguments, options, kind='SGD'):
+    optimizer = two(kind)
+    return {'scheduler': name, 'arguments': arguments, 'options': options, 'optimizer': kind, **run(optimizer, getattr(L, name)(optimizer, *arguments, **options))}
+
+
+def composed(parts, milestones):
+    optimizer = two()
+    made = [getattr(L, name)(optimizer, *arguments, **options) for name, arguments, options in parts]
+    scheduler = L.ChainedScheduler(made) if milestones is None else L.SequentialLR(optimizer, made, milestones)
+    return {'parts': parts, 'milestones': milestones, **run(optimizer, scheduler)}
+
+
+def fractions():
+    optimizer = two()
+    scheduler = L.CosineAnnealingWarmRestarts(optimizer, 2, T_mult=2)
+    rates = []
+    for epoch in [0.5, 1.75, 2.0, 3.5, None, None, 7.25]:
+        scheduler.step(epoch)
+        rates.append([epoch, *(g['lr'] for g in optimizer.param_groups)])
+    return rates
 
 
 def plateau():
@@ -146,4 +196,5 @@ with open(os.path.join(here, 'trajectories.json'), 'w') as f:
         {'torch': torch.__version__, 'x': X, 'y': Y, 'w': W, 'b': B, 'cases': [trajectory(n, o) for n, o in CASES], 'groups': groups()}, f
     )
 with open(os.path.join(here, 'schedules.json'), 'w') as f:
-    json.dump({'torch': torch.__version__, 'schedules': [schedule(*s) for s in SCHEDULES], 'plateau': plateau()}, f)
+    recorded = [schedule(*s) for s in SCHEDULES] + [schedule(*s, 'Adam') for s in SCHEDULES if s[0] in ('CyclicLR', 'OneCycleLR') and s[2].get('cycle_momentum', True)]
+    json.dump({'torch': torch.__version__, 'schedules': recorded, 'composed': [composed(*c) for c in COMPOSED], 'fractions': fractions(), 'plateau': plateau()}, f)

@@ -15,7 +15,9 @@ interface Fixture {
   groups: { w: number[][]; b: number[] }[]
 }
 interface Schedules {
-  schedules: { scheduler: string; arguments: unknown[]; options: Options; rates: number[][] }[]
+  schedules: { scheduler: string; arguments: unknown[]; options: Options; optimizer: string; rates: number[][]; momenta: number[][] }[]
+  composed: { parts: [string, unknown[], Options][]; milestones: number[] | null; rates: number[][]; momenta: number[][] }[]
+  fractions: [number | null, number, number][]
   plateau: { metrics: number[]; cases: { options: Options; rates: number[] }[] }
 }
 const read = (name: string): unknown => JSON.parse(readFileSync(new URL(name, import.meta.url), 'utf8'))
@@ -315,25 +317,131 @@ describe('refusals', () => {
 
 describe('schedules', () => {
   type Scheduler = torch.optim.lrScheduler.LRScheduler
-  const two = (): torch.optim.SGD => {
+  type AnyOptimizer = torch.optim.SGD | torch.optim.Adam
+  const two = (kind = 'SGD'): AnyOptimizer => {
     const [p, q] = [torch.zeros(1).requiresGrad_(), torch.zeros(1).requiresGrad_()]
-    return new optim.SGD([{ params: [p] }, { params: [q], lr: 0.5 }], { lr: 0.1 })
+    const groups = [{ params: [p] }, { params: [q], lr: 0.5 }]
+    return kind === 'Adam' ? new optim.Adam(groups, { lr: 0.1 }) : new optim.SGD(groups, { lr: 0.1, momentum: 0.9 })
   }
-  for (const { scheduler, arguments: args, options, rates } of schedules.schedules) {
-    test(`${scheduler} ${JSON.stringify(args)} ${JSON.stringify(options)}`, () => {
-      const o = two()
-      const Make = (optim.lrScheduler as unknown as Record<string, new (...a: unknown[]) => Scheduler>)[scheduler]!
-      const s = new Make(o, ...args, camelCased(options))
-      rates.forEach((wanted, i) => {
-        if (i > 0) {
-          o.step()
-          s.step()
-        }
-        s.getLastLr().forEach((rate, j) => expect(Math.abs(rate - wanted[j]!)).toBeLessThanOrEqual(1e-13))
-        expect(o.paramGroups.map((g) => g.lr)).toEqual(s.getLastLr())
-      })
+  const all = optim.lrScheduler as unknown as Record<string, new (...a: unknown[]) => Scheduler>
+  const renamed = (options: Options): Options =>
+    Object.fromEntries(
+      Object.entries(camelCased(options)).map(([k, v]) => [k === 'TMult' ? 'tMult' : k, v === 'exp_range' ? 'expRange' : v]),
+    )
+  const made = (o: AnyOptimizer, name: string, args: unknown[], options: Options): Scheduler => new all[name]!(o, ...args, renamed(options))
+  const near = (actual: number[], wanted: number[]): void => {
+    expect(actual.length).toBe(wanted.length)
+    actual.forEach((v, i) => expect(Math.abs(v - wanted[i]!)).toBeLessThanOrEqual(1e-13))
+  }
+  function follow(o: AnyOptimizer, s: torch.optim.lrScheduler.Schedule, rates: number[][], momenta: number[][]): void {
+    rates.forEach((wanted, i) => {
+      if (i > 0) {
+        near(
+          o.paramGroups.map((g) => ('betas' in g ? g.betas[0] : g.momentum)),
+          momenta[i - 1]!,
+        )
+        o.step()
+        s.step()
+      }
+      near(s.getLastLr(), wanted)
+      expect(o.paramGroups.map((g) => g.lr)).toEqual(s.getLastLr())
     })
   }
+
+  for (const { scheduler, arguments: args, options, optimizer, rates, momenta } of schedules.schedules) {
+    test(`${scheduler} ${JSON.stringify(args)} ${JSON.stringify(options)} ${optimizer}`, () => {
+      const o = two(optimizer)
+      follow(o, made(o, scheduler, args, options), rates, momenta)
+    })
+  }
+
+  for (const { parts, milestones, rates, momenta } of schedules.composed) {
+    const compose = (o: AnyOptimizer): torch.optim.lrScheduler.SequentialLR | torch.optim.lrScheduler.ChainedScheduler => {
+      const list = parts.map((p) => made(o, ...p))
+      return milestones === null ? new optim.lrScheduler.ChainedScheduler(list) : new optim.lrScheduler.SequentialLR(o, list, milestones)
+    }
+    test(`${milestones === null ? 'ChainedScheduler' : 'SequentialLR'} ${parts.map(([name]) => name)} ${milestones}`, () => {
+      const o = two()
+      follow(o, compose(o), rates, momenta)
+      // And from a saved state in the middle.
+      const [a, b] = [two(), two()]
+      const first = compose(a)
+      for (let i = 0; i < 6; i++) {
+        a.step()
+        first.step()
+      }
+      const second = compose(b)
+      b.loadStateDict(a.stateDict() as never)
+      second.loadStateDict(first.stateDict())
+      for (let i = 7; i < rates.length; i++) {
+        b.step()
+        second.step()
+        near(second.getLastLr(), rates[i]!)
+      }
+    })
+  }
+
+  test('fractions of epochs', () => {
+    const o = two()
+    const s = new optim.lrScheduler.CosineAnnealingWarmRestarts(o, 2, { tMult: 2 })
+    for (const [epoch, ...rates] of schedules.fractions) {
+      s.step(epoch ?? undefined)
+      near(s.getLastLr(), rates)
+    }
+  })
+
+  test('MultiplicativeLR multiplies the last rate', () => {
+    const o = two()
+    const s = new optim.lrScheduler.MultiplicativeLR(o, (e) => 1 / e)
+    for (const wanted of [0.1, 0.05, 0.05 / 3]) {
+      o.step()
+      s.step()
+      near(s.getLastLr(), [wanted, wanted * 5])
+    }
+  })
+
+  test('a plateau goes on from its state, by tensors, with limits of groups', () => {
+    const make = (o: AnyOptimizer): torch.optim.lrScheduler.ReduceLROnPlateau =>
+      new optim.lrScheduler.ReduceLROnPlateau(o, { patience: 1, factor: 0.5, minLr: [0.04, 0.3] })
+    const [a, b] = [two(), two()]
+    const first = make(a)
+    for (const metric of [1, 1]) first.step(tensor(metric))
+    const second = make(b)
+    second.loadStateDict(first.stateDict())
+    for (const s of [first, second]) for (let i = 0; i < 5; i++) s.step(1)
+    near(first.getLastLr(), [0.04, 0.3])
+    expect(second.getLastLr()).toEqual(first.getLastLr())
+    expect(() => new optim.lrScheduler.ReduceLROnPlateau(a, { minLr: [1] })).toThrow('expected 2 min_lrs, got 1')
+    expect(() => new optim.lrScheduler.ReduceLROnPlateau(a, { mode: 'best' as never })).toThrow('mode best is unknown!')
+  })
+
+  test('schedulers refuse what torch refuses', () => {
+    const { ChainedScheduler, ConstantLR, CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR, ReduceLROnPlateau, SequentialLR, StepLR } =
+      optim.lrScheduler
+    const o = two()
+    const plain = new optim.Adagrad([torch.zeros(1).requiresGrad_()])
+    expect(() => new ConstantLR(o, { factor: 2 })).toThrow('Constant multiplicative factor expected to be between 0 and 1.')
+    expect(() => new CosineAnnealingWarmRestarts(o, 0)).toThrow('Expected positive integer T_0, but got 0')
+    expect(() => new CosineAnnealingWarmRestarts(o, 1, { tMult: 0.5 })).toThrow('Expected integer T_mult >= 1, but got 0.5')
+    expect(() => new CosineAnnealingWarmRestarts(o, 1).step(-1)).toThrow('Expected non-negative epoch, but got -1')
+    expect(() => new CyclicLR(o, [1], 2)).toThrow('base_lr must have the same length as optimizer.param_groups')
+    expect(() => new CyclicLR(o, 1, 2, { mode: 'square' as never })).toThrow('mode is invalid and scale_fn is None')
+    expect(() => new CyclicLR(plain, 1, 2)).toThrow('optimizer must support momentum or beta1')
+    expect(() => new OneCycleLR(o, 1)).toThrow('You must define either total_steps OR (epochs AND steps_per_epoch)')
+    expect(() => new OneCycleLR(o, 1, { totalSteps: 0 })).toThrow('Expected positive integer totalSteps, but got 0')
+    expect(() => new OneCycleLR(o, 1, { totalSteps: 9, pctStart: 2 })).toThrow('Expected float between 0 and 1 pct_start, but got 2')
+    expect(() => new OneCycleLR(plain, 1, { totalSteps: 9 })).toThrow('optimizer must support momentum or beta1')
+    const short = new OneCycleLR(o, 1, { totalSteps: 1 })
+    o.step()
+    short.step()
+    expect(() => short.step()).toThrow('Tried to step 2 times. The specified number of total steps is 1')
+    const step = new StepLR(o, 2)
+    expect(() => new SequentialLR(o, [], [])).toThrow('SequentialLR expects at least one scheduler, but got no scheduler.')
+    expect(() => new SequentialLR(o, [step], [1])).toThrow('number of schedulers 1 and the number of milestones to be equal to 1')
+    expect(() => new SequentialLR(two(), [step], [])).toThrow('SequentialLR expects all schedulers to belong to the same optimizer')
+    expect(() => new ChainedScheduler([])).toThrow('ChainedScheduler expects at least one scheduler')
+    expect(() => new ChainedScheduler([new ReduceLROnPlateau(o) as never])).toThrow('does not support `ReduceLROnPlateau`')
+  })
 
   test('LambdaLR multiplies the starting rate', () => {
     const o = two()
@@ -352,7 +460,7 @@ describe('schedules', () => {
       first.step()
     }
     const second = new optim.lrScheduler.CosineAnnealingLR(b, 7)
-    b.loadStateDict(a.stateDict())
+    b.loadStateDict(a.stateDict() as never)
     second.loadStateDict(first.stateDict())
     for (let i = 0; i < 3; i++) {
       a.step()
