@@ -36,6 +36,8 @@ export interface Row {
   readonly work: number
   /** Ours gives back what a call made as the call ends, by scope(), as the peers do (PyTorch counts, the others are told to). */
   readonly scoped?: boolean
+  /** Ours multiplies matrices by OpenBLAS (`gradtape/blas`), where that is installed. */
+  readonly blas?: boolean
   readonly unit: 'ns/op' | 'µs' | 'ms' | 'ns/element' | 'GFLOP/s' | 'MB'
 }
 
@@ -60,6 +62,8 @@ const elementwise = [4, 8, 12, 16, 20, 22, 24].flatMap((e) => {
 })
 
 const scoped = (row: Row): Row => ({ ...row, name: `${row.name}, in scope()`, scoped: true })
+
+const byBlas = (row: Row): Row => ({ ...row, name: `${row.name}, gradtape/blas`, blas: true })
 
 const rowwise = [
   [64, 64],
@@ -120,9 +124,11 @@ export const rows: readonly Row[] = [
   ...chains,
   ...MLPS.map((sizes) => step(`MLP training step (${sizes.join(', ')})`, 'mlp', sizes)),
   scoped(step('MLP training step (256, 784, 512, 10)', 'mlp', MLPS[3]!)),
+  ...MLPS.slice(2).map((sizes) => byBlas(step(`MLP training step (${sizes.join(', ')})`, 'mlp', sizes))),
   ...MLPS.map((sizes) => step(`MLP training step (${sizes.join(', ')}), Adam`, 'mlpAdam', sizes)),
   ...networks,
   ...networks.map(scoped),
+  ...networks.map(byBlas),
   step('curve fit, 200 parameters, 256 points, float64, Adam', 'curveFit', [200, 256]),
   step('Hessian of a function of 50 variables, float64', 'hessian', [50]),
   ...elementwise,
@@ -135,5 +141,6 @@ export const rows: readonly Row[] = [
   product('matmul', 64, 784, 128),
   product('matmul', 784, 64, 128),
   ...[256, 512, 1024].map((n) => product('matmul64', n, n, n)),
+  ...[512, 1024].flatMap((n) => [byBlas(product('matmul', n, n, n)), byBlas(product('matmul64', n, n, n))]),
   ...convolutions,
 ]

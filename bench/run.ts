@@ -53,7 +53,7 @@ const versionOf = (name: string): string => (JSON.parse(readFileSync(here(`${nam
 /** The programs that answer requests, and those that start once, with their versions. */
 async function programs(): Promise<{ serving: Command[]; starting: Command[]; versions: Record<string, string> }> {
   const serving = [
-    node(OURS, await bundle('./peers/gradtape.ts', 'gradtape')),
+    node(OURS, await bundle('./peers/gradtape.ts', 'gradtape', ['koffi'])),
     { name: 'torch', file: 'python3', args: [here('./peers/torch_peer.py')] },
   ]
   const starting = [
@@ -120,7 +120,7 @@ if (wanted('import to first gradient', 'cold')) {
   report({ row: 'import to first gradient', kind: 'cold', unit: 'ms', work: 1, values })
 }
 
-const steps: Row[] = rows.filter((r) => !r.scoped && ['mlpAdam', 'cnn', 'transformer', 'curveFit'].includes(r.kind))
+const steps: Row[] = rows.filter((r) => !r.scoped && !r.blas && ['mlpAdam', 'cnn', 'transformer', 'curveFit'].includes(r.kind))
 for (const row of options.quick ? steps.filter((r) => r.kind === 'cnn') : steps) {
   const name = `resident set, ${row.name}`
   if (!wanted(name, 'memory')) continue

@@ -1,4 +1,5 @@
 /** The rows in gradtape. */
+import { useBlas } from '../../src/blas/index.ts'
 import * as torch from '../../src/index.ts'
 import { type Run, serve } from '../protocol.ts'
 import type { Row } from '../rows.ts'
@@ -238,6 +239,8 @@ function inScope(run: Run): Run {
 }
 
 await serve((row) => {
+  if (row.blas) useBlas()
+  else torch.setBackend('wasm')
   const run = make(row)
   return run !== undefined && row.scoped ? inScope(run) : run
 })

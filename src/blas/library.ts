@@ -47,9 +47,15 @@ const FORMS: readonly (readonly [string, string, integer: string])[] = [
   ['scipy_', '64_', 'int64_t'],
 ]
 
+interface Builtins {
+  'node:module': { createRequire(from: string): (name: string) => unknown }
+  'node:fs': { readFileSync(path: string, encoding: 'utf8'): string }
+}
 interface Process {
   readonly platform: string
-  getBuiltinModule?: (name: 'node:module') => { createRequire(from: string): (name: string) => unknown } | undefined
+  readonly arch: string
+  readonly env: Record<string, string | undefined>
+  getBuiltinModule?: <K extends keyof Builtins>(name: K) => Builtins[K] | undefined
 }
 
 function loadKoffi(): typeof koffi {
@@ -64,17 +70,51 @@ function loadKoffi(): typeof koffi {
   }
 }
 
+/**
+ * The name of OpenBLAS's kernels for a processor with these instructions (flags of Linux), if it can be told. The library goes
+ * by the processor's model, and gives models newer than itself the kernels of 2004, four times slower.
+ */
+export function kernelsFor(flags: string): string | undefined {
+  const has = (...names: string[]): boolean => names.every((name) => new RegExp(`\\b${name}\\b`).test(flags))
+  if (has('avx512f', 'avx512bw', 'avx512dq', 'avx512vl')) return 'SkylakeX'
+  return has('avx2', 'fma') ? 'Haswell' : undefined
+}
+
+/** Runs `load` with the kernels named to the library, unless the user has named some. */
+function withKernels<R>({ platform, arch, env, getBuiltinModule }: Process, load: () => R): R {
+  const name = 'OPENBLAS_CORETYPE'
+  if (platform !== 'linux' || arch !== 'x64' || env[name] !== undefined) return load()
+  let kernels: string | undefined
+  try {
+    kernels = kernelsFor(getBuiltinModule?.('node:fs')?.readFileSync('/proc/cpuinfo', 'utf8') ?? '')
+  } catch {
+    // Then the library goes by the model.
+  }
+  if (kernels === undefined) return load()
+  env[name] = kernels
+  try {
+    return load()
+  } finally {
+    delete env[name]
+  }
+}
+
 const message = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /** Loads the library of this name or path, or the system's. Errors: UnsupportedError that says what to install. */
 export function loadBlas(path: string | undefined): Blas {
   const ffi = loadKoffi()
-  const { platform } = (globalThis as unknown as { process: Process }).process
+  const { process } = globalThis as unknown as { process: Process }
+  const { platform } = process
   const names = path === undefined ? (NAMES[platform] ?? ['libopenblas.so']) : [path]
   const problems: string[] = []
   for (const name of names) {
     try {
-      return bind(ffi, ffi.load(name), name)
+      return bind(
+        ffi,
+        withKernels(process, () => ffi.load(name)),
+        name,
+      )
     } catch (error) {
       problems.push(message(error))
     }

@@ -1,10 +1,11 @@
 /** Products by a BLAS: how operands are handed over, held against the reference; the system's OpenBLAS where there is one. */
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createDefaultBackend } from '../../src/backend/default.ts'
 import { blasBackend } from '../../src/blas/gemm.ts'
 import { useBlas } from '../../src/blas/index.ts'
-import type { Blas, Gemm } from '../../src/blas/library.ts'
+import { type Blas, type Gemm, kernelsFor } from '../../src/blas/library.ts'
 import { useBackend } from '../../src/execute.ts'
 import { getBackend, manualSeed, nn, randn, setBackend, setNumThreads, type Tensor, zeros } from '../../src/index.ts'
 import { linearMemory } from '../../src/memory/linear.ts'
@@ -166,6 +167,13 @@ describe('errors say what to do', () => {
   })
 })
 
+test('kernels are chosen by what the processor can do', () => {
+  expect(kernelsFor('flags : fma avx avx2 avx512f avx512dq avx512cd avx512bw avx512vl amx_tile')).toBe('SkylakeX')
+  expect(kernelsFor('flags : fma avx avx2 avx512f')).toBe('Haswell')
+  expect(kernelsFor('flags : fma4 avx2')).toBe(undefined)
+  expect(kernelsFor('Features : fp asimd')).toBe(undefined)
+})
+
 const library = process.env['OPENBLAS']
 let early = ''
 try {
@@ -191,6 +199,18 @@ describe.skipIf(!found)('OpenBLAS', () => {
       })
     }
   }
+  test.runIf(process.platform === 'linux' && process.arch === 'x64')('its kernels are those the processor is meant for', () => {
+    const wanted = process.env['OPENBLAS_CORETYPE'] ?? kernelsFor(readFileSync('/proc/cpuinfo', 'utf8'))
+    const program = `const { useBlas } = await import('${root}src/blas/index.ts'); useBlas(${JSON.stringify({ library })}); console.log(process.env.OPENBLAS_CORETYPE)`
+    const { stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program], {
+      cwd: root,
+      encoding: 'utf8',
+      env: { ...process.env, OPENBLAS_VERBOSE: '2' },
+    })
+    // Libraries for one processor alone don't say.
+    if (wanted !== undefined && stderr.includes('Core:')) expect(stderr.toLowerCase()).toContain(`core: ${wanted.toLowerCase()}`)
+    expect(stdout.trim()).toBe(String(process.env['OPENBLAS_CORETYPE']))
+  })
   test('two threads', () => {
     setBackend('blas')
     setNumThreads(2)
