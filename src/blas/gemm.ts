@@ -20,6 +20,12 @@ function stored(rows: number, columns: number, rowStep: number, columnStep: numb
   return null
 }
 
+/** Writes `rows` copies of the row of `bytes` at `row` to `at`, twice as many at each turn. */
+function repeatRow(u8: Uint8Array, at: number, row: number, bytes: number, rows: number): void {
+  u8.copyWithin(at, row, row + bytes)
+  for (let done = 1; done < rows; done *= 2) u8.copyWithin(at + done * bytes, at, at + Math.min(done, rows - done) * bytes)
+}
+
 /** `inner` with its products replaced; `threads()` says how many threads the library may use. */
 export function blasBackend(inner: Backend, memory: LinearMemory, blas: Blas, threads: () => number, least: number = SMALL): Backend {
   let set = 0
@@ -42,7 +48,7 @@ export function blasBackend(inner: Backend, memory: LinearMemory, blas: Blas, th
       const tall = bBatch === 0 && !left.transposed && aBatch === m * aRow && cBatch === m * n
       const [rows, times] = tall ? [m * batch, batch === 0 ? 0 : 1] : [m, batch]
       for (let i = 0; i < times; i++) {
-        if (start > 1) for (let r = 0; r < rows; r++) memory.u8.copyWithin(c + (i * cBatch + r * n) * bytes, start, start + n * bytes)
+        if (start > 1) repeatRow(memory.u8, c + i * cBatch * bytes, start, n * bytes, rows)
         gemm(
           rows,
           n,
