@@ -180,6 +180,10 @@ describe('modes', () => {
         .backward(),
     )
     expect(names(report.events(), 'op').filter((n) => n === 'sin')).toHaveLength(1)
+    // What a checkpoint computes again stands in the node that asked for it.
+    const again = profile(() => autograd.checkpoint(block, leaf(0.5)).backward())
+    const sines = again.events().filter((e) => e.name === 'sin')
+    expect(sines.map((e) => e.parent?.name ?? null)).toEqual([null, 'ExpBackward0'])
     expect(x.grad!.item()).toBeCloseTo(Math.exp(Math.sin(0.5)) * Math.cos(0.5), 6)
   })
 })

@@ -6,6 +6,7 @@ import { isTensor, type TensorCore } from '../tensor.ts'
 import { flatten } from '../tree.ts'
 import { runningTask } from './engine.ts'
 import { type Mode, modeOf, modes, switchInference, withGrad } from './modes.ts'
+import { selectionMode, through } from './operations.ts'
 import { alias, SavedTensor } from './saved.ts'
 import { enterHooks } from './savedHooks.ts'
 
@@ -181,7 +182,7 @@ class Frame {
     const { hooks, inference, selection } = modes
     modes.hooks = { pack: (t) => this.repack(t, made), unpack: (t: Tensor) => t, outer: null }
     switchInference(false)
-    modes.selection = null
+    modes.selection = selection?.watching ?? null
     try {
       withGrad(true, () => this.run(args))
     } catch (error) {
@@ -257,18 +258,14 @@ function withStates<R>(generators: readonly Generator[], states: readonly Genera
 function logging(): { readonly contexts: readonly [Mode, Mode]; explain(error: CheckpointError): CheckpointError } {
   const logs: [string[], string[]] = [[], []]
   const mode = (log: string[]): Mode =>
-    modeOf('checkpoint', () => {
-      const outer = modes.selection
+    selectionMode('checkpoint', (outer) => {
       log.length = 0
-      modes.selection = {
+      return {
         compute: (op, args, run) => {
           const operands = args.map((x) => (isTensor(x) ? `${x.dt.name} ${show(x.layout.shape)}` : typeof x)).join(', ')
           log.push(`${op}(${operands})\n${new Error().stack?.split('\n').slice(3).join('\n')}`)
-          return outer === null ? run() : outer.compute(op, args, run)
+          return through(outer, op, args, run)
         },
-      }
-      return () => {
-        modes.selection = outer
       }
     })
   const names = (log: readonly string[]): string => log.map((entry) => entry.slice(0, entry.indexOf('\n'))).join('\n')

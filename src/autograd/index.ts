@@ -19,6 +19,7 @@ export * as graph from './graph.ts'
 export type { BackwardOptions } from './methods.ts'
 export { enableGrad, inferenceMode, isGradEnabled, isInferenceModeEnabled, noGrad, setGradEnabled } from './modes.ts'
 export { type GradHook, type HookHandle, Node, type PostHook, type PreHook } from './node.ts'
+export { type OperationWatch, watchOperations } from './operations.ts'
 export { forceOriginalViewTracking, isViewReplayEnabled, type ViewParameters, viewFunc } from './replay.ts'
 export {
   type CheckpointPolicy,

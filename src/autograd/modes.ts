@@ -19,6 +19,8 @@ export interface SavedHooks {
 
 /** Sees every computation of an operation, and may answer in its place. */
 export interface Selection {
+  /** What is in force where the program isn't followed, as when a checkpoint computes again: those around that only watch. */
+  readonly watching: Selection | null
   compute<R extends TensorCore | TensorCore[]>(op: string, args: readonly unknown[], run: () => R): R
 }
 

@@ -1,7 +1,8 @@
 /** Selective checkpoints: a policy decides, operation by operation, what is kept and what is computed again. */
 import { ArgumentError, GraphError, InPlaceError } from '../errors.ts'
 import { isTensor, type TensorCore } from '../tensor.ts'
-import { type Mode, modeOf, modes, type Selection } from './modes.ts'
+import type { Mode } from './modes.ts'
+import { selectionMode, through } from './operations.ts'
 import { alias } from './saved.ts'
 
 /** Keep the results of an operation for the backward pass, or compute them again. What is preferred is done, here. */
@@ -36,20 +37,6 @@ function keep(result: TensorCore | TensorCore[]): Kept {
   const values = (Array.isArray(result) ? result : [result]).map((t) => ({ tensor: alias(t), version: t.vc!.value }))
   return { list: Array.isArray(result), values }
 }
-
-/** Runs inside the selections that were in force, so that nested regions see each other's work. */
-function selectionMode(name: string, make: (outer: Selection | null) => Selection): Mode {
-  return modeOf(name, () => {
-    const before = modes.selection
-    modes.selection = make(before)
-    return () => {
-      modes.selection = before
-    }
-  })
-}
-
-const through = <R extends TensorCore | TensorCore[]>(outer: Selection | null, op: string, args: readonly unknown[], run: () => R): R =>
-  outer === null ? run() : outer.compute(op, args, run)
 
 /**
  * The two modes of a selective checkpoint, for its `contextFn`: in the forward pass the policy is asked about each operation,

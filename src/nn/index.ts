@@ -98,6 +98,7 @@ export {
   type StateDict,
   type StateDictOptions,
 } from './module.ts'
+export { type AutoNaming, autoNaming } from './naming.ts'
 export {
   BatchNorm1d,
   BatchNorm2d,

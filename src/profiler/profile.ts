@@ -1,6 +1,7 @@
 /** The profiler: what a program's operations and backward nodes take in time and memory, and which belong together. */
 import { guard, type Leave, type ModeGuard, modeOf, modes, type ProfileWatch, type Selection } from '../autograd/modes.ts'
 import { type Node, nextSequence } from '../autograd/node.ts'
+import { watchingInside } from '../autograd/operations.ts'
 import { ArgumentError, ModeError } from '../errors.ts'
 import { isTensor, type TensorCore } from '../tensor.ts'
 
@@ -73,6 +74,7 @@ const SORT_KEYS: readonly SortKey[] = ['selfCpuTimeTotal', 'cpuTimeTotal', 'cpuT
 class Recorder implements ProfileWatch, Selection {
   readonly events: Open[] = []
   private readonly outer: Selection | null = modes.selection
+  readonly watching: Selection | null = watchingInside(this, this.outer)
   private readonly began: number = performance.now()
   private readonly shapes: boolean
   /** Begun and not ended, each after the one it happens in. */

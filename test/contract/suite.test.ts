@@ -1026,6 +1026,120 @@ describe('selective checkpoints', () => {
     y.sum().backward()
     expect(x.grad).not.toBeNull()
   })
+
+  test('subclass_dispatching_sizes', () => {
+    const seen = new Set<string>()
+    // Sizes are no operations: a policy that keeps everything but what computes keeps nothing.
+    const policy = (_: unknown, op: string): boolean => {
+      seen.add(op)
+      return !['sum', 'mul', 'view', 'exp'].includes(op)
+    }
+    const shapes: unknown[] = []
+    const fn = (t: T): T => {
+      const [rows, columns] = t.shape as [number, number]
+      const y = t
+        .mul(t.sum())
+        .view([t.numel()])
+        .view([rows, t.size(1)])
+      shapes.push([rows, columns, y.gradFn!.nextFunctions[0]![0]!.inputMetadata[0]!.shape])
+      return y.exp()
+    }
+    const x = torch.arange(12, { dtype: 'float64' }).div(100).reshape([4, 3]).detach().requiresGrad_()
+    checkpoint
+      .with({ contextFn: () => createSelectiveCheckpointContexts(policy) })(fn, x)
+      .sum()
+      .backward()
+    const got = grads(x)
+    expect([...seen].sort()).toEqual(['exp', 'mul', 'sum', 'view'])
+    expect(shapes).toEqual([
+      [4, 3, [12]],
+      [4, 3, [12]],
+    ])
+    x.grad = null
+    fn(x).sum().backward()
+    expect(got).toEqual(grads(x))
+  })
+
+  test('auto_naming_mode_names', () => {
+    const factors = [2, 3, 4, 5, 6, 7].map((v) => torch.tensor(v, { dtype: 'float64' }))
+    class Block extends nn.Module {
+      private readonly start: number
+      constructor(start: number) {
+        super()
+        this.start = start
+      }
+      forward(x: T): T {
+        return factors.slice(this.start, this.start + 3).reduce((y, k) => y.mul(k), x)
+      }
+    }
+    class Model extends nn.Module {
+      readonly layers = new nn.ModuleList([new Block(0), new Block(3)])
+      forward(x: T): T {
+        return [...this.layers].reduce((y, layer) => layer.call(y) as T, x)
+      }
+    }
+    const model = new Model()
+    const naming = nn.autoNaming()
+    const kept = ['Model.layers.0_mul_1', 'Model.layers.1_mul_0', 'Model.layers.1_mul_2']
+    const named: (string | undefined)[] = []
+    const contextFn = (): ReturnType<typeof createSelectiveCheckpointContexts> =>
+      createSelectiveCheckpointContexts(({ opOutput }) => {
+        const name = naming.names.get(opOutput as T)
+        named.push(name)
+        return kept.includes(name!) ? 'MUST_SAVE' : 'PREFER_RECOMPUTE'
+      })
+    const computed = factors.map(() => 0)
+    const counting = autograd.watchOperations((_op, args) => {
+      const i = factors.indexOf(args[1] as T)
+      if (i >= 0) computed[i]!++
+    })
+    const x = leaf(1, 2)
+    const y = counting(() => naming(() => checkpoint.with({ contextFn })((t: T) => model.call(t), x)))
+    expect(named).toEqual([0, 1].flatMap((layer) => [0, 1, 2].map((i) => `Model.layers.${layer}_mul_${i}`)))
+    expect(naming.names.get(y)).toBe('Model.layers.1_mul_2')
+    counting(() => naming(() => y.sum().backward()))
+    expect(computed).toEqual([2, 1, 2, 1, 2, 1])
+    expect(grads(x)).toEqual([[5040, 5040]])
+    // Errors don't leave a module open; outside of modules there are plain names.
+    class Failing extends nn.Module {
+      forward(): never {
+        throw new RangeError('mine')
+      }
+    }
+    naming(() => {
+      expect(() => new Failing().call()).toThrow('mine')
+      expect(naming.names.get(x.exp())).toBe('exp_0')
+      expect(x.split(1).map((t) => naming.names.get(t))).toEqual(['split_0', 'split_0'])
+    })
+    expect(naming.names.get(x.exp())).toBeUndefined()
+  })
+
+  test('watched operations', () => {
+    const seen: string[] = []
+    const watch = autograd.watchOperations((op, args, result) => {
+      seen.push(op)
+      // What is computed here isn't recorded, and watched only by a mode around this one.
+      expect((args[0] as T).mul(2).requiresGrad).toBe(false)
+      if (op === 'log') throw new RangeError(`log of ${String((result as T).shape)}`)
+    })
+    const x = leaf(1, 2)
+    watch(() => {
+      const y = x.mul(2).exp()
+      y.mul(3).sum().backward()
+      y.detach().add_(1)
+      watch(() => x.sin())
+      expect(() => x.log()).toThrow('log of 2')
+      torch.func.vmap((t: T) => t.cos())(x.detach())
+    })
+    // Passes compute in kernels of their own, but for rules like that of a sum.
+    expect(seen.filter((op) => !['expand', 'view'].includes(op))).toEqual([
+      ...['mul', 'exp', 'mul', 'sum', 'sin', 'sin', 'mul', 'log', 'cos'],
+    ])
+    x.tan()
+    expect(seen).not.toContain('tan')
+    expect(() => autograd.watchOperations(null as never)).toThrow(torch.ArgumentError)
+    expect(() => watch((async () => {}) as never)).toThrow(torch.ModeError)
+  })
 })
 
 describe('functional and gradcheck', () => {

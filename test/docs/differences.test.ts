@@ -421,6 +421,17 @@ const rows: Readonly<Record<string, () => void>> = {
       [3, 1, 2],
       [3, 1],
     ]),
+  '`TorchDispatchMode`, `TorchFunctionMode`': () => {
+    const seen: string[] = []
+    const x = leaf(1, 2)
+    const y = autograd.watchOperations((op) => void seen.push(op))(() => {
+      const made = x.mul(2)
+      made.add_(1)
+      made.backward(ones(2, { dtype: 'float64' }))
+      return made
+    })
+    expect([seen, y.tolist(), x.grad!.tolist()]).toEqual([['mul'], [3, 5], [2, 2]])
+  },
   '`unsafe_split_with_sizes(x, sizes)`': () => expect(torch.unsafeSplit(ones(3), [1, 2]).map((t) => t.shape)).toEqual([[1], [2]]),
 }
 
