@@ -14,7 +14,7 @@ const gradients = (parameters: Tensor | Iterable<Tensor>): Tensor[] =>
     .map((p) => peekGrad(p) as Tensor | null)
     .filter((g) => g !== null)
 
-/** Options of `clipGradNorm_`. */
+/** Options of `getTotalNorm` and `clipGradNorm_`. */
 export interface ClipOptions {
   /** Order of the norm; `Infinity` takes the largest element. Default 2. */
   readonly normType?: number
@@ -22,41 +22,69 @@ export interface ClipOptions {
   readonly errorIfNonfinite?: boolean
 }
 
-/** The norm of all gradients seen as one vector. */
-function jointNorm(grads: readonly Tensor[], p: number): number {
+/** The norm of all tensors seen as one vector. */
+function jointNorm(op: string, tensors: readonly Tensor[], options: ClipOptions): number {
+  const p = options.normType ?? 2
+  if (!(p > 0)) throw new ArgumentError(`${op}: normType must be positive, got ${p}`)
+  let total = 0
   if (p === Number.POSITIVE_INFINITY) {
     // Math.max drops no NaN.
-    return Math.max(0, ...grads.filter((g) => g.numel() > 0).map((g) => g.abs().amax().item()))
+    total = Math.max(0, ...tensors.filter((g) => g.numel() > 0).map((g) => g.abs().amax().item()))
+  } else {
+    for (const g of tensors) total += (p === 2 ? g.mul(g) : g.abs().pow(p)).sum().item()
+    total = p === 2 ? Math.sqrt(total) : total ** (1 / p)
   }
-  let sum = 0
-  for (const g of grads) sum += (p === 2 ? g.mul(g) : g.abs().pow(p)).sum().item()
-  return p === 2 ? Math.sqrt(sum) : sum ** (1 / p)
+  if (options.errorIfNonfinite && !Number.isFinite(total)) {
+    throw new AutogradError(
+      `The total norm of order ${p} for gradients from \`parameters\` is non-finite, so it cannot be clipped. ` +
+        'To disable this error and scale the gradients by the non-finite norm anyway, set `errorIfNonfinite: false`',
+    )
+  }
+  return total
+}
+
+const scaleTo = (grads: readonly Tensor[], maxNorm: number, total: number): void => {
+  const scale = Math.min(1, maxNorm / (total + 1e-6))
+  if (scale !== 1) for (const g of grads) g.mul_(scale)
+}
+
+/**
+ * The norm of all tensors seen as one vector, outside of any graph.
+ * Errors: AutogradError for a norm that isn't finite, when asked to.
+ * @example
+ * nn.utils.getTotalNorm([tensor([3, 0]), tensor([4])]).item() // 5
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.get_total_norm.html
+ */
+export function getTotalNorm(tensors: Tensor | Iterable<Tensor>, options: ClipOptions = {}): Tensor {
+  const list = listed(tensors)
+  return noGrad(() => tensor(jointNorm('getTotalNorm', list, options), { dtype: list[0]?.dtype ?? 'float32' }))
+}
+
+/**
+ * Scales all gradients together as if their joint norm were `totalNorm`, so that it would be at most `maxNorm`.
+ * @example
+ * const norm = nn.utils.getTotalNorm(model.parameters().map((p) => p.grad!))
+ * nn.utils.clipGradsWithNorm_(model.parameters(), 1, norm)
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grads_with_norm_.html
+ */
+export function clipGradsWithNorm_(parameters: Tensor | Iterable<Tensor>, maxNorm: number, totalNorm: Tensor | number): void {
+  noGrad(() => scaleTo(gradients(parameters), maxNorm, typeof totalNorm === 'number' ? totalNorm : totalNorm.item()))
 }
 
 /**
  * Scales all gradients together so that their joint norm is at most `maxNorm`; returns the norm before.
  * Errors: AutogradError for a norm that isn't finite, when asked to.
  * @example
- * const x = tensor([3, 4], { requiresGrad: true })
- * x.mul(x).sum().backward()
- * nn.utils.clipGradNorm_([x], 1).item() // 10
- * x.grad! // tensor([0.6000, 0.8000])
+ * loss.backward()
+ * nn.utils.clipGradNorm_(model.parameters(), 1)
+ * optimizer.step()
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_norm_.html
  */
 export function clipGradNorm_(parameters: Tensor | Iterable<Tensor>, maxNorm: number, options: ClipOptions = {}): Tensor {
-  const p = options.normType ?? 2
-  if (!(p > 0)) throw new ArgumentError(`clipGradNorm_: normType must be positive, got ${p}`)
   return noGrad(() => {
     const grads = gradients(parameters)
-    const total = jointNorm(grads, p)
-    if (options.errorIfNonfinite && !Number.isFinite(total)) {
-      throw new AutogradError(
-        `The total norm of order ${p} for gradients from \`parameters\` is non-finite, so it cannot be clipped. ` +
-          'To disable this error and scale the gradients by the non-finite norm anyway, set `errorIfNonfinite: false`',
-      )
-    }
-    const scale = Math.min(1, maxNorm / (total + 1e-6))
-    if (scale !== 1) for (const g of grads) g.mul_(scale)
+    const total = jointNorm('clipGradNorm_', grads, options)
+    scaleTo(grads, maxNorm, total)
     return tensor(total, { dtype: grads[0]?.dtype ?? 'float32' })
   })
 }

@@ -353,6 +353,21 @@ describe('utils', () => {
     expect(nn.utils.clipGradNorm_(bad, 1).item()).toBe(Number.POSITIVE_INFINITY)
   })
 
+  test('getTotalNorm and clipGradsWithNorm_: clipGradNorm_ in two steps', () => {
+    const [ps, same] = [withGrads(), withGrads()]
+    const gradsOf = ps.map((p) => p.grad!)
+    expect(nn.utils.getTotalNorm(gradsOf).item()).toBe(13)
+    expect(nn.utils.getTotalNorm(gradsOf, { normType: Number.POSITIVE_INFINITY }).item()).toBe(12)
+    expect(nn.utils.getTotalNorm([]).item()).toBe(0)
+    expect(() => nn.utils.getTotalNorm(gradsOf, { normType: 0 })).toThrow('getTotalNorm: normType must be positive, got 0')
+    expect(() => nn.utils.getTotalNorm(tensor([Number.NaN]), { errorIfNonfinite: true })).toThrow('is non-finite')
+    nn.utils.clipGradsWithNorm_(ps, 20, 13)
+    expect(grads(ps)).toEqual([[3, 4], [12]])
+    nn.utils.clipGradsWithNorm_(ps, 6.5, nn.utils.getTotalNorm(gradsOf))
+    nn.utils.clipGradNorm_(same, 6.5)
+    expect(grads(ps)).toEqual(grads(same))
+  })
+
   test('clipGradValue_', () => {
     const ps = withGrads()
     nn.utils.clipGradValue_(ps, 3.5)
