@@ -3,14 +3,14 @@
 import type { NdArray } from 'ndarray'
 import type { DrawKind } from './backend/backend.ts'
 import { bool, type DType, type DTypeInfo, defaultInfo, dtypeInfo, dtypes } from './dtype.ts'
-import { ArgumentError, DTypeError, ShapeError, show } from './errors.ts'
+import { ArgumentError, DTypeError, ShapeError, show, within } from './errors.ts'
 import { fillWith } from './execute.ts'
 import { Tensor } from './fluent.ts'
 import { Layout } from './layout.ts'
 import { EXTERNAL, Storage } from './memory/storage.ts'
 import { draw, drawn } from './ops/drawing.ts'
-import { checkOptions, describe, type Known } from './options.ts'
-import { defaultGenerator, Generator } from './random.ts'
+import { checkKind, checkOptions, describe, type Known } from './options.ts'
+import { type Generator, generatorOf } from './random.ts'
 import { checkShape, type Shape } from './shape.ts'
 import { checkValue, dataView, empty as emptyCore, expectTensor, isTensor, type Nested, readAll, TensorCore } from './tensor.ts'
 
@@ -232,6 +232,9 @@ function computed(op: string, n: number, dt: DTypeInfo, options: TensorOptions |
   return finish(t, options)
 }
 
+/** Options where a number may stand, too. */
+const notNumber = (x: number | TensorOptions | undefined): x is TensorOptions => typeof x !== 'number' && x !== undefined
+
 /**
  * start, start + step, … before end; one number alone is the end. int32 when all numbers are whole, else the default float
  * type. Errors: ArgumentError when the step leads away from the end.
@@ -243,7 +246,7 @@ export function arange(end: number, options?: TensorOptions): Tensor
 export function arange(start: number, end: number, options?: TensorOptions): Tensor
 export function arange(start: number, end: number, step: number, options?: TensorOptions): Tensor
 export function arange(first: number, second?: number | TensorOptions, third?: number | TensorOptions, fourth?: TensorOptions): Tensor {
-  const options = typeof second === 'object' ? second : typeof third === 'object' ? third : fourth
+  const options = notNumber(second) ? second : notNumber(third) ? third : fourth
   const [start, end] = typeof second === 'number' ? [first, second] : [0, first]
   const step = typeof third === 'number' ? third : 1
   if (![start, end, step].every(Number.isFinite)) {
@@ -266,6 +269,7 @@ export function arange(first: number, second?: number | TensorOptions, third?: n
  * @see https://docs.pytorch.org/docs/stable/generated/torch.linspace.html
  */
 export function linspace(start: number, end: number, n: number, options?: TensorOptions): Tensor {
+  for (const [name, v] of Object.entries({ start, end, n })) checkKind('linspace', name, v, 'number')
   const step = n > 1 ? (end - start) / (n - 1) : 0
   // From the nearer end, so that both ends are met exactly.
   return computed('linspace', n, typeOf('linspace', options, defaultInfo()), options, (i) =>
@@ -280,7 +284,7 @@ export function linspace(start: number, end: number, n: number, options?: Tensor
  * @see https://docs.pytorch.org/docs/stable/generated/torch.eye.html
  */
 export function eye(n: number, m?: number | TensorOptions, options?: TensorOptions): Tensor {
-  const given = typeof m === 'object' ? m : options
+  const given = notNumber(m) ? m : options
   const columns = typeof m === 'number' ? m : n
   const t = blank('eye', [n, columns], typeOf('eye', given, defaultInfo()))
   fillWith(t, 0)
@@ -355,13 +359,6 @@ export interface RandomOptions extends TensorOptions {
   readonly generator?: Generator
 }
 
-function generatorOf(op: string, options: RandomOptions | undefined): Generator {
-  const generator = options?.generator ?? defaultGenerator
-  if (!(generator instanceof Generator))
-    throw new ArgumentError(`${op}: expected a Generator, got ${describe(generator)}; make one with new Generator(seed)`, { op })
-  return generator
-}
-
 function random(
   op: string,
   shape: Shape | number,
@@ -374,7 +371,7 @@ function random(
   if (!dt.floating) throw new DTypeError(`${op}: only float32 and float64 are supported, got ${dt.name}`, { op, dtypes: [dt.name] })
   if (!(Number.isFinite(a) && Number.isFinite(b)))
     throw new ArgumentError(`${op}: expected finite numbers, got ${describe(a)} and ${describe(b)}`, { op })
-  const generator = generatorOf(op, options)
+  const generator = generatorOf(op, options?.generator)
   return finish(
     drawn(op, sizesOf(op, shape, dt), dt, (t) => draw(kind, t, generator, a, b)),
     options,
@@ -424,13 +421,12 @@ export function normal(mean: number, std: number, shape: Shape | number, options
 }
 
 function integers(op: string, low: number, high: number, shape: Shape | number, dt: DTypeInfo, options: RandomOptions | undefined): Tensor {
-  const generator = generatorOf(op, options)
+  const generator = generatorOf(op, options?.generator)
   const fill = (t: TensorCore): void => {
     const { offset, numel } = t.layout
-    if (dt.category === 1) return generator.integers(dataView(t).subarray(offset, offset + numel) as Int32Array, low, high)
-    const values = new Int32Array(numel)
-    generator.integers(values, low, high)
-    dataView(t).set(dt.category === 0 ? values.map((v) => Number(v !== 0)) : values, offset)
+    const values = dt.category === 1 ? (dataView(t).subarray(offset, offset + numel) as Int32Array) : new Int32Array(numel)
+    within(op, () => generator.integers(values, low, high))
+    if (dt.category !== 1) dataView(t).set(dt.category === 0 ? values.map((v) => Number(v !== 0)) : values, offset)
   }
   return finish(drawn(op, sizesOf(op, shape, dt), dt, fill), options)
 }
@@ -460,7 +456,7 @@ export function randint(first: number, second: number | Shape, third?: Shape | R
 export function randperm(n: number, options?: RandomOptions): Tensor {
   const dt = typeOf('randperm', options, dtypes.int32, RANDOM)
   checkSize([n], dt, 'randperm')
-  const generator = generatorOf('randperm', options)
+  const generator = generatorOf('randperm', options?.generator)
   const fill = (t: TensorCore): void => {
     const data = dataView(t)
     for (let i = 0; i < t.layout.numel; i += n)

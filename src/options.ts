@@ -1,4 +1,4 @@
-/** Checks of options and callbacks: a misspelt option would silently be ignored, so it is refused. */
+/** Checks of options, callbacks, sizes and lists: a misspelt option would silently be ignored, so it is refused. */
 import { ArgumentError } from './errors.ts'
 
 /** What an option may be, as `typeof` says it, or a whole number; 'any' where the operation looks for itself. */
@@ -52,4 +52,20 @@ function unknownOption(op: string, key: string, known: readonly string[]): Argum
 /** Refuses what can't be called. Errors: ArgumentError. */
 export function checkFunction(op: string, value: unknown): void {
   if (typeof value !== 'function') throw new ArgumentError(`${op}: expected a function, got ${describe(value)}`, { op })
+}
+
+/** Refuses sizes that aren't whole numbers from `least` on. */
+export function checkSizes(op: string, sizes: Readonly<Record<string, unknown>>, least = 0): void {
+  for (const [name, n] of Object.entries(sizes)) {
+    if (Number.isInteger(n) && (n as number) >= least) continue
+    throw new ArgumentError(`${op}: ${name} must be a whole number${Number.isFinite(least) ? ` ≥ ${least}` : ''}, got ${describe(n)}`, {
+      op,
+    })
+  }
+}
+
+/** What can be iterated as a list; a text can't. */
+export function expectIterable<T>(op: string, value: Iterable<T>, what: string): Iterable<T> {
+  if (typeof value === 'object' && value !== null && typeof value[Symbol.iterator] === 'function') return value
+  throw new ArgumentError(`${op}: expected a list of ${what}, got ${describe(value)}`, { op })
 }

@@ -11,6 +11,7 @@
  */
 import type { TypedArray } from './dtype.ts'
 import { ArgumentError } from './errors.ts'
+import { describe } from './options.ts'
 
 /** All there is to know of a generator; plain data, may go through JSON. */
 export interface GeneratorState {
@@ -149,15 +150,18 @@ export class Generator {
   /** Whole numbers, uniform on low … high − 1, each exactly as likely as any other. */
   integers(out: Int32Array | Uint8Array, low: number, high: number): void {
     if (!Number.isInteger(low) || !Number.isInteger(high)) {
-      throw new ArgumentError(`random_ expects whole bounds, but got from=${low}, to=${high}`, { op: 'randint' })
+      throw new ArgumentError(`random_ expects whole bounds, but got from=${low}, to=${high} (randint)`, { op: 'randint' })
     }
     if (low >= high) {
-      throw new ArgumentError(`random_ expects 'from' to be less than 'to', but got from=${low} >= to=${high}`, { op: 'randint' })
+      throw new ArgumentError(`random_ expects 'from' to be less than 'to', but got from=${low} >= to=${high} (randint)`, { op: 'randint' })
     }
     const [least, most] = out instanceof Uint8Array ? [0, 255] : [-2147483648, 2147483647]
     if (low < least || high - 1 > most) {
       const dtype = out instanceof Uint8Array ? 'uint8' : 'int32'
-      throw new ArgumentError(`${low < least ? 'from' : 'to - 1'} is out of bounds for ${dtype}`, { op: 'randint', dtypes: [dtype] })
+      throw new ArgumentError(`${low < least ? 'from' : 'to - 1'} is out of bounds for ${dtype} (randint)`, {
+        op: 'randint',
+        dtypes: [dtype],
+      })
     }
     this.cursor = CHUNK
     for (let i = 0; i < out.length; i++) out[i] = low + this.below(high - low, out.length - i)
@@ -238,6 +242,12 @@ export class Generator {
 
 /** The generator of everything random that is given no other. */
 export const defaultGenerator: Generator = /* @__PURE__ */ new Generator()
+
+/** The generator asked for, or the default one. Errors: ArgumentError for anything else. */
+export function generatorOf(op: string, generator: Generator = defaultGenerator): Generator {
+  if (generator instanceof Generator) return generator
+  throw new ArgumentError(`${op}: expected a Generator, got ${describe(generator)}; make one with new Generator(seed)`, { op })
+}
 
 /**
  * Starts the default generator again from `seed`, and returns it.

@@ -1,7 +1,8 @@
 /** Datasets: examples by number, tensors cut into examples, parts of other datasets. */
 import { ArgumentError, IndexError, show } from '../errors.ts'
 import { Tensor } from '../fluent.ts'
-import { defaultGenerator, type Generator } from '../random.ts'
+import { checkOptions, describe, expectIterable } from '../options.ts'
+import { type Generator, generatorOf } from '../random.ts'
 
 /**
  * Examples by number, 0 … length − 1.
@@ -10,6 +11,11 @@ import { defaultGenerator, type Generator } from '../random.ts'
 export interface Dataset<T> {
   readonly length: number
   get(index: number): T
+}
+
+function checkDataset(op: string, dataset: Partial<Dataset<unknown>> | null): void {
+  if (typeof dataset?.get === 'function' && typeof dataset.length === 'number') return
+  throw new ArgumentError(`${op}: expected a dataset with \`length\` and \`get(index)\`, got ${describe(dataset)}`, { op })
 }
 
 /**
@@ -25,6 +31,7 @@ export class TensorDataset<T extends readonly Tensor[] = Tensor[]> implements Da
   readonly tensors: T
 
   constructor(...tensors: T) {
+    for (const t of tensors) if (!isTensor(t)) throw new ArgumentError(`TensorDataset: expected tensors, got ${describe(t)}`)
     const n = tensors[0]?.shape[0]
     if (n === undefined || tensors.some((t) => t.shape[0] !== n))
       throw new ArgumentError(
@@ -52,10 +59,14 @@ export class Subset<T> implements Dataset<T> {
   readonly indices: Int32Array
 
   constructor(dataset: Dataset<T>, indices: ArrayLike<number>) {
+    checkDataset('Subset', dataset)
+    if (typeof indices !== 'object' || typeof indices?.length !== 'number')
+      throw new ArgumentError(`Subset: expected a list of numbers, got ${describe(indices)}`)
     this.dataset = dataset
+    const wrong = Array.from(indices).find((i) => !(Number.isInteger(i) && i >= 0 && i < dataset.length))
     this.indices = Int32Array.from(indices)
-    const wrong = this.indices.find((i) => i < 0 || i >= dataset.length)
-    if (wrong !== undefined) throw new IndexError(`Subset: index ${wrong} is out of range for a dataset of ${dataset.length} examples`)
+    if (wrong !== undefined)
+      throw new IndexError(`Subset: index ${describe(wrong)} is out of range for a dataset of ${dataset.length} examples`)
   }
 
   /** How many examples. */
@@ -85,17 +96,29 @@ export function randomSplit<T>(
   lengths: readonly number[],
   options: { readonly generator?: Generator } = {},
 ): Subset<T>[] {
+  const op = 'randomSplit'
+  checkDataset(op, dataset)
+  checkOptions(op, options, { generator: 'any' })
+  const generator = generatorOf(op, options.generator)
+  const given = [...expectIterable(op, lengths, 'lengths')]
+  for (const share of given) {
+    if (!(typeof share === 'number' && share >= 0))
+      throw new ArgumentError(`${op}: lengths must be numbers ≥ 0, got ${describe(lengths)}`, { op })
+  }
   const n = dataset.length
-  const total = lengths.reduce((a, b) => a + b, 0)
-  let sizes = [...lengths]
+  const total = given.reduce((a, b) => a + b, 0)
+  let sizes = given
   if (Math.abs(total - 1) < 1e-9) {
-    sizes = lengths.map((share) => Math.floor(share * n))
+    sizes = given.map((share) => Math.floor(share * n))
     // What rounding left over goes to the parts in turn.
     for (let i = 0, rest = n - sizes.reduce((a, b) => a + b, 0); i < rest; i++) sizes[i % sizes.length]!++
   }
-  if (sizes.reduce((a, b) => a + b, 0) !== n)
-    throw new ArgumentError(`Sum of input lengths does not equal the length of the input dataset: ${sizes.join(' + ')} is not ${n}`)
-  const order = (options.generator ?? defaultGenerator).permutation(n)
+  if (sizes.reduce((a, b) => a + b, 0) !== n || !sizes.every(Number.isInteger))
+    throw new ArgumentError(
+      `Sum of input lengths does not equal the length of the input dataset: ${sizes.join(' + ')} is not ${n} (${op})`,
+      { op },
+    )
+  const order = generator.permutation(n)
   let at = 0
   return sizes.map((size) => new Subset(dataset, order.subarray(at, (at += size))))
 }

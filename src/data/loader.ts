@@ -1,8 +1,9 @@
 /** Batches of a dataset, in order or shuffled. */
 import { tensor } from '../creation.ts'
-import { ArgumentError } from '../errors.ts'
+import { ArgumentError, IndexError, within } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
-import { defaultGenerator, Generator } from '../random.ts'
+import { checkOptions, describe, expectIterable } from '../options.ts'
+import { Generator, generatorOf } from '../random.ts'
 import { type Collated, defaultCollate } from './collate.ts'
 import { type Dataset, TensorDataset } from './dataset.ts'
 
@@ -49,10 +50,20 @@ export class DataLoader<T, B = Collated<T>> implements Iterable<B> {
   private readonly collate: ((examples: T[]) => B) | undefined
 
   constructor(dataset: Source<T>, options: DataLoaderOptions<T, B> = {}) {
+    checkOptions('DataLoader', options, {
+      batchSize: 'number',
+      shuffle: 'boolean',
+      seed: 'number',
+      generator: 'any',
+      sampler: 'any',
+      dropLast: 'boolean',
+      collate: 'function',
+    })
     const { batchSize = 1, shuffle = false, dropLast = false, seed, generator, sampler, collate } = options
     if (!Number.isInteger(batchSize) || batchSize < 1)
-      throw new ArgumentError(`batch_size should be a positive integer value, but got batch_size=${batchSize}`)
-    if (sampler !== undefined && shuffle) throw new ArgumentError('sampler option is mutually exclusive with shuffle')
+      throw new ArgumentError(`batch_size should be a positive integer value, but got batch_size=${batchSize} (DataLoader)`)
+    if (sampler !== undefined && shuffle) throw new ArgumentError('sampler option is mutually exclusive with shuffle (DataLoader)')
+    if (sampler !== undefined) expectIterable('DataLoader', sampler, 'numbers as sampler')
     if (seed !== undefined && generator !== undefined) throw new ArgumentError('DataLoader: give a seed or a generator, not both')
     if (byNumber(dataset) === null) {
       if (typeof (dataset as Iterable<T> | null)?.[Symbol.iterator] !== 'function')
@@ -66,7 +77,7 @@ export class DataLoader<T, B = Collated<T>> implements Iterable<B> {
     this.batchSize = batchSize
     this.shuffle = shuffle
     this.dropLast = dropLast
-    this.generator = generator ?? (seed === undefined ? defaultGenerator : new Generator(seed))
+    this.generator = seed === undefined ? generatorOf('DataLoader', generator) : within('DataLoader', () => new Generator(seed))
     this.sampler = sampler
     this.collate = collate
   }
@@ -87,7 +98,7 @@ export class DataLoader<T, B = Collated<T>> implements Iterable<B> {
     }
     const { batchSize, dropLast } = this
     const order =
-      this.sampler === undefined ? (this.shuffle ? this.generator.permutation(source.length) : null) : Int32Array.from(this.sampler)
+      this.sampler === undefined ? (this.shuffle ? this.generator.permutation(source.length) : null) : sampled(this.sampler, source)
     const n = order?.length ?? source.length
     for (let start = 0; start < n; start += batchSize) {
       const size = Math.min(batchSize, n - start)
@@ -121,6 +132,14 @@ export class DataLoader<T, B = Collated<T>> implements Iterable<B> {
   private assemble(examples: T[]): B {
     return this.collate === undefined ? (defaultCollate(examples) as B) : this.collate(examples)
   }
+}
+
+/** The numbers of a sampler, all of them examples. */
+function sampled(sampler: Iterable<number>, { length }: { readonly length: number }): Int32Array {
+  return Int32Array.from(sampler, (i) => {
+    if (Number.isInteger(i) && i >= 0 && i < length) return i
+    throw new IndexError(`DataLoader: the sampler gave ${describe(i)}, expected whole numbers from 0 to ${length - 1}`)
+  })
 }
 
 /** The source as examples by number, or null if it has none. */

@@ -1,8 +1,9 @@
 /** Named tensors as one safetensors file, in memory: reading and writing files is the caller's. */
 import { tensor } from '../creation.ts'
 import { arrayType, dtypes } from '../dtype.ts'
-import type { Tensor } from '../fluent.ts'
-import { decodeSafetensors, encodeSafetensors } from './safetensors.ts'
+import { Tensor } from '../fluent.ts'
+import { describe } from '../options.ts'
+import { decodeSafetensors, encodeSafetensors, isRecord, SafetensorsError } from './safetensors.ts'
 
 /**
  * The bytes of a safetensors file with these tensors: what PyTorch, numpy and others read. Writing them is the caller's.
@@ -13,7 +14,10 @@ import { decodeSafetensors, encodeSafetensors } from './safetensors.ts'
  * @see https://huggingface.co/docs/safetensors
  */
 export function saveSafetensors(tensors: Readonly<Record<string, Tensor>>, metadata?: Record<string, string>): Uint8Array {
+  if (!isRecord(tensors) || tensors instanceof Tensor) throw new SafetensorsError('saveSafetensors: expected tensors by name')
+  if (metadata !== undefined && !isRecord(metadata)) throw new SafetensorsError('saveSafetensors: expected metadata as texts by name')
   const entries = Object.entries(tensors).map(([name, t]) => {
+    if (!(t instanceof Tensor)) throw new SafetensorsError(`saveSafetensors: expected a tensor, got ${describe(t)}`, name)
     const values = t.detach().toTypedArray()
     return { name, dtype: t.dtype, shape: [...t.shape], data: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) }
   })
@@ -30,6 +34,7 @@ export function saveSafetensors(tensors: Readonly<Record<string, Tensor>>, metad
  * @see https://huggingface.co/docs/safetensors
  */
 export function loadSafetensors(bytes: Uint8Array): Record<string, Tensor> {
+  if (!(bytes instanceof Uint8Array)) throw new SafetensorsError(`loadSafetensors: expected a Uint8Array, got ${describe(bytes)}`)
   return Object.fromEntries(
     decodeSafetensors(bytes).entries.map(({ name, dtype, shape, data }) => {
       const Type = arrayType(dtypes[dtype])

@@ -1,12 +1,12 @@
 /** Activations as layers. */
-import { full } from '../creation.ts'
 import { ArgumentError, ShapeError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
+import { checkKind, checkOptions, checkSizes, describe } from '../options.ts'
+import { type LayerOptions, parameter } from './arguments.ts'
 import * as F from './functional.ts'
 import { Layer } from './layer.ts'
-import { type LayerOptions, typed } from './linear.ts'
 import { Module } from './module.ts'
-import { Parameter } from './parameter.ts'
+import type { Parameter } from './parameter.ts'
 
 /** max(x, 0). @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ReLU.html */
 export class ReLU extends Layer {
@@ -20,6 +20,7 @@ export class LeakyReLU extends Layer {
   readonly negativeSlope: number
   constructor(negativeSlope = 0.01) {
     super()
+    checkKind('LeakyReLU', 'negativeSlope', negativeSlope, 'number')
     this.negativeSlope = negativeSlope
   }
   forward(x: Tensor): Tensor {
@@ -32,6 +33,7 @@ export class ELU extends Layer {
   readonly alpha: number
   constructor(alpha = 1) {
     super()
+    checkKind('ELU', 'alpha', alpha, 'number')
     this.alpha = alpha
   }
   forward(x: Tensor): Tensor {
@@ -44,7 +46,11 @@ export class GELU extends Layer {
   readonly approximate: 'none' | 'tanh'
   constructor(options: { readonly approximate?: 'none' | 'tanh' } = {}) {
     super()
-    this.approximate = options.approximate ?? 'none'
+    checkOptions('GELU', options, { approximate: 'any' })
+    const { approximate = 'none' } = options
+    if (approximate !== 'none' && approximate !== 'tanh')
+      throw new ArgumentError(`GELU: approximate argument must be either none or tanh, got ${describe(approximate)}`, { op: 'GELU' })
+    this.approximate = approximate
   }
   forward(x: Tensor): Tensor {
     return F.gelu(x, { approximate: this.approximate })
@@ -85,6 +91,7 @@ export class Hardtanh extends Layer {
   readonly maxVal: number
   constructor(minVal = -1, maxVal = 1) {
     super()
+    checkOptions('Hardtanh', { minVal, maxVal }, { minVal: 'number', maxVal: 'number' })
     if (!(minVal < maxVal)) throw new ArgumentError(`Hardtanh: minVal ${minVal} must be less than maxVal ${maxVal}`)
     this.minVal = minVal
     this.maxVal = maxVal
@@ -100,6 +107,7 @@ export class Softplus extends Layer {
   readonly threshold: number
   constructor(options: { readonly beta?: number; readonly threshold?: number } = {}) {
     super()
+    checkOptions('Softplus', options, { beta: 'number', threshold: 'number' })
     this.beta = options.beta ?? 1
     this.threshold = options.threshold ?? 20
   }
@@ -113,6 +121,7 @@ export class Softmax extends Layer {
   readonly dim: number
   constructor(dim: number) {
     super()
+    checkKind('Softmax', 'dim', dim, 'integer')
     this.dim = dim
   }
   forward(x: Tensor): Tensor {
@@ -125,6 +134,7 @@ export class LogSoftmax extends Layer {
   readonly dim: number
   constructor(dim: number) {
     super()
+    checkKind('LogSoftmax', 'dim', dim, 'integer')
     this.dim = dim
   }
   forward(x: Tensor): Tensor {
@@ -151,6 +161,7 @@ export class CELU extends Layer {
   readonly alpha: number
   constructor(alpha = 1) {
     super()
+    checkKind('CELU', 'alpha', alpha, 'number')
     this.alpha = alpha
   }
   forward(x: Tensor): Tensor {
@@ -184,6 +195,7 @@ export class Hardshrink extends Layer {
   readonly lambd: number
   constructor(lambd = 0.5) {
     super()
+    checkKind('Hardshrink', 'lambd', lambd, 'number')
     this.lambd = lambd
   }
   forward(x: Tensor): Tensor {
@@ -196,6 +208,7 @@ export class Softshrink extends Layer {
   readonly lambd: number
   constructor(lambd = 0.5) {
     super()
+    checkKind('Softshrink', 'lambd', lambd, 'number')
     this.lambd = lambd
   }
   forward(x: Tensor): Tensor {
@@ -223,6 +236,7 @@ export class Threshold extends Layer {
   readonly value: number
   constructor(threshold: number, value: number) {
     super()
+    checkOptions('Threshold', { threshold, value }, { threshold: 'number', value: 'number' })
     this.threshold = threshold
     this.value = value
   }
@@ -236,6 +250,7 @@ export class GLU extends Layer {
   readonly dim: number
   constructor(dim = -1) {
     super()
+    checkKind('GLU', 'dim', dim, 'integer')
     this.dim = dim
   }
   forward(x: Tensor): Tensor {
@@ -248,6 +263,7 @@ export class Softmin extends Layer {
   readonly dim: number
   constructor(dim: number) {
     super()
+    checkKind('Softmin', 'dim', dim, 'integer')
     this.dim = dim
   }
   forward(x: Tensor): Tensor {
@@ -279,8 +295,10 @@ export class PReLU extends Module<[x: Tensor]> {
   weight: Parameter
   constructor(numParameters = 1, options: PReLUOptions = {}) {
     super()
+    checkSizes('PReLU', { numParameters })
+    checkOptions('PReLU', options, { dtype: 'any', init: 'number' })
     this.numParameters = numParameters
-    this.weight = new Parameter(full([numParameters], options.init ?? 0.25, typed(options)))
+    this.weight = parameter('PReLU', [numParameters], options, options.init ?? 0.25)
   }
   forward(x: Tensor): Tensor {
     return F.prelu(x, this.weight)

@@ -3,11 +3,16 @@ import { zeros } from '../creation.ts'
 import { ArgumentError, ShapeError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { attentionWeights } from '../ops/attention.ts'
+import { checkOptions, checkSizes } from '../options.ts'
+import { expectTensor, expectTensorOrNone } from '../tensor.ts'
+import { parameter, typed } from './arguments.ts'
 import * as F from './functional.ts'
 import { constant_, xavierUniform_ } from './init.ts'
-import { type BiasOptions, Linear, typed } from './linear.ts'
+import { BIASED, type BiasOptions, Linear } from './linear.ts'
 import { Module } from './module.ts'
-import { Parameter } from './parameter.ts'
+import type { Parameter } from './parameter.ts'
+
+const OP = 'MultiheadAttention'
 
 /** Options of `MultiheadAttention`. */
 export interface MultiheadAttentionOptions extends BiasOptions {
@@ -51,23 +56,30 @@ export class MultiheadAttention extends Module<[Tensor, Tensor, Tensor, AttendOp
 
   constructor(embedDim: number, numHeads: number, options: MultiheadAttentionOptions = {}) {
     super()
-    if (!(embedDim > 0 && numHeads > 0))
-      throw new ArgumentError(`embed_dim and num_heads must be greater than 0, got embedDim=${embedDim} and numHeads=${numHeads} instead`)
-    if (embedDim % numHeads !== 0)
-      throw new ArgumentError(`embed_dim must be divisible by num_heads: got embedDim=${embedDim}, numHeads=${numHeads}`)
+    checkSizes(OP, { embedDim, numHeads })
+    checkOptions(OP, options, { ...BIASED, dropout: 'number', batchFirst: 'boolean' })
+    const given = `got embedDim=${embedDim} and numHeads=${numHeads} (${OP})`
+    if (embedDim === 0 || numHeads === 0) throw new ArgumentError(`embed_dim and num_heads must be greater than 0, ${given}`, { op: OP })
+    if (embedDim % numHeads !== 0) throw new ArgumentError(`embed_dim must be divisible by num_heads: ${given}`, { op: OP })
     const { bias = true, dropout = 0, batchFirst = false } = options
+    if (!(dropout >= 0 && dropout <= 1))
+      throw new ArgumentError(`dropout probability has to be between 0 and 1, but got ${dropout} (${OP})`, { op: OP })
     this.embedDim = embedDim
     this.numHeads = numHeads
     this.dropout = dropout
     this.batchFirst = batchFirst
-    this.inProjWeight = new Parameter(zeros([3 * embedDim, embedDim], typed(options)))
-    this.inProjBias = bias ? new Parameter(zeros([3 * embedDim], typed(options))) : null
+    this.inProjWeight = parameter(OP, [3 * embedDim, embedDim], options)
+    this.inProjBias = bias ? parameter(OP, [3 * embedDim], options) : null
     this.outProj = new Linear(embedDim, embedDim, { ...typed(options), bias })
     xavierUniform_(this.inProjWeight)
     if (this.outProj.bias !== null) constant_(this.outProj.bias, 0)
   }
 
   forward(query: Tensor, key: Tensor, value: Tensor, options: AttendOptions = {}): [Tensor, Tensor | null] {
+    for (const [name, t] of Object.entries({ query, key, value })) expectTensor(OP, t, `the ${name}`)
+    checkOptions(OP, options, { keyPaddingMask: 'any', attnMask: 'any', needWeights: 'boolean', averageAttnWeights: 'boolean' })
+    expectTensorOrNone(OP, options.attnMask, 'attnMask')
+    expectTensorOrNone(OP, options.keyPaddingMask, 'keyPaddingMask')
     const { needWeights = true, averageAttnWeights = true } = options
     const { batchFirst, numHeads } = this
     const rank = query.ndim
@@ -77,7 +89,8 @@ export class MultiheadAttention extends Module<[Tensor, Tensor, Tensor, AttendOp
         { shapes: [query.shape, key.shape, value.shape] },
       )
     if (query.shape.at(-1) !== this.embedDim)
-      throw new ShapeError(`was expecting embedding dimension of ${this.embedDim}, but got ${query.shape.at(-1)}`, {
+      throw new ShapeError(`was expecting embedding dimension of ${this.embedDim}, but got ${query.shape.at(-1)} (${OP})`, {
+        op: OP,
         shapes: [query.shape],
       })
     // [batch, sequence, features] inside, whatever comes in.
@@ -116,14 +129,14 @@ export class MultiheadAttention extends Module<[Tensor, Tensor, Tensor, AttendOp
       const shape = attnMask.ndim === 2 ? [1, 1, queries, keys] : [batch, heads, queries, keys]
       if (attnMask.numel() !== shape.reduce((a, b) => a * b) || attnMask.shape.at(-1) !== keys)
         throw new ShapeError(
-          `The shape of the ${attnMask.ndim}D attn_mask is ${show(attnMask.shape)}, but should be ${show(attnMask.ndim === 2 ? [queries, keys] : [batch * heads, queries, keys])}.`,
+          `The shape of the ${attnMask.ndim}D attn_mask is ${show(attnMask.shape)}, but should be ${show(attnMask.ndim === 2 ? [queries, keys] : [batch * heads, queries, keys])}. (${OP})`,
           { shapes: [attnMask.shape] },
         )
       mask = additive(attnMask, q).reshape(shape)
     }
     if (keyPaddingMask) {
       if (keyPaddingMask.numel() !== batch * keys || keyPaddingMask.shape.at(-1) !== keys)
-        throw new ShapeError(`expecting key_padding_mask shape of ${show([batch, keys])}, but got ${show(keyPaddingMask.shape)}`, {
+        throw new ShapeError(`expecting key_padding_mask shape of ${show([batch, keys])}, but got ${show(keyPaddingMask.shape)} (${OP})`, {
           shapes: [keyPaddingMask.shape],
         })
       const padding = additive(keyPaddingMask, q).reshape([batch, 1, 1, keys])

@@ -2,15 +2,20 @@
 import { peekGrad } from '../autograd/accumulate.ts'
 import { noGrad } from '../autograd/modes.ts'
 import { tensor } from '../creation.ts'
-import { ArgumentError, AutogradError, ShapeError } from '../errors.ts'
+import { ArgumentError, AutogradError, ShapeError, within } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { cat } from '../ops/join.ts'
-import { isTensor } from '../tensor.ts'
+import { checkKind, checkOptions, expectIterable } from '../options.ts'
+import { expectTensor, isTensor } from '../tensor.ts'
 
-const listed = (parameters: Tensor | Iterable<Tensor>): Tensor[] => (isTensor(parameters) ? [parameters as Tensor] : [...parameters])
+function listed(op: string, parameters: Tensor | Iterable<Tensor>): Tensor[] {
+  const list = isTensor(parameters) ? [parameters as Tensor] : [...expectIterable(op, parameters, 'parameters')]
+  for (const p of list) expectTensor(op, p, 'a parameter')
+  return list
+}
 
-const gradients = (parameters: Tensor | Iterable<Tensor>): Tensor[] =>
-  listed(parameters)
+const gradients = (op: string, parameters: Tensor | Iterable<Tensor>): Tensor[] =>
+  listed(op, parameters)
     .map((p) => peekGrad(p) as Tensor | null)
     .filter((g) => g !== null)
 
@@ -24,8 +29,9 @@ export interface ClipOptions {
 
 /** The norm of all tensors seen as one vector. */
 function jointNorm(op: string, tensors: readonly Tensor[], options: ClipOptions): number {
+  checkOptions(op, options, { normType: 'number', errorIfNonfinite: 'boolean' })
   const p = options.normType ?? 2
-  if (!(p > 0)) throw new ArgumentError(`${op}: normType must be positive, got ${p}`)
+  if (!(p > 0)) throw new ArgumentError(`${op}: normType must be positive, got ${p}`, { op })
   let total = 0
   if (p === Number.POSITIVE_INFINITY) {
     // Math.max drops no NaN.
@@ -37,7 +43,7 @@ function jointNorm(op: string, tensors: readonly Tensor[], options: ClipOptions)
   if (options.errorIfNonfinite && !Number.isFinite(total)) {
     throw new AutogradError(
       `The total norm of order ${p} for gradients from \`parameters\` is non-finite, so it cannot be clipped. ` +
-        'To disable this error and scale the gradients by the non-finite norm anyway, set `errorIfNonfinite: false`',
+        `To disable this error and scale the gradients by the non-finite norm anyway, set \`errorIfNonfinite: false\` (${op})`,
     )
   }
   return total
@@ -56,7 +62,7 @@ const scaleTo = (grads: readonly Tensor[], maxNorm: number, total: number): void
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.get_total_norm.html
  */
 export function getTotalNorm(tensors: Tensor | Iterable<Tensor>, options: ClipOptions = {}): Tensor {
-  const list = listed(tensors)
+  const list = listed('getTotalNorm', tensors)
   return noGrad(() => tensor(jointNorm('getTotalNorm', list, options), { dtype: list[0]?.dtype ?? 'float32' }))
 }
 
@@ -68,7 +74,10 @@ export function getTotalNorm(tensors: Tensor | Iterable<Tensor>, options: ClipOp
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grads_with_norm_.html
  */
 export function clipGradsWithNorm_(parameters: Tensor | Iterable<Tensor>, maxNorm: number, totalNorm: Tensor | number): void {
-  noGrad(() => scaleTo(gradients(parameters), maxNorm, typeof totalNorm === 'number' ? totalNorm : totalNorm.item()))
+  const op = 'clipGradsWithNorm_'
+  checkKind(op, 'maxNorm', maxNorm, 'number')
+  if (!isTensor(totalNorm)) checkKind(op, 'totalNorm', totalNorm, 'number')
+  noGrad(() => scaleTo(gradients(op, parameters), maxNorm, typeof totalNorm === 'number' ? totalNorm : totalNorm.item()))
 }
 
 /**
@@ -81,8 +90,9 @@ export function clipGradsWithNorm_(parameters: Tensor | Iterable<Tensor>, maxNor
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_norm_.html
  */
 export function clipGradNorm_(parameters: Tensor | Iterable<Tensor>, maxNorm: number, options: ClipOptions = {}): Tensor {
+  checkKind('clipGradNorm_', 'maxNorm', maxNorm, 'number')
   return noGrad(() => {
-    const grads = gradients(parameters)
+    const grads = gradients('clipGradNorm_', parameters)
     const total = jointNorm('clipGradNorm_', grads, options)
     scaleTo(grads, maxNorm, total)
     return tensor(total, { dtype: grads[0]?.dtype ?? 'float32' })
@@ -99,8 +109,9 @@ export function clipGradNorm_(parameters: Tensor | Iterable<Tensor>, maxNorm: nu
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_value_.html
  */
 export function clipGradValue_(parameters: Tensor | Iterable<Tensor>, clipValue: number): void {
+  checkKind('clipGradValue_', 'clipValue', clipValue, 'number')
   noGrad(() => {
-    for (const g of gradients(parameters)) g.clamp_({ min: -clipValue, max: clipValue })
+    for (const g of gradients('clipGradValue_', parameters)) g.clamp_({ min: -clipValue, max: clipValue })
   })
 }
 
@@ -111,7 +122,7 @@ export function clipGradValue_(parameters: Tensor | Iterable<Tensor>, clipValue:
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.parameters_to_vector.html
  */
 export function parametersToVector(parameters: Iterable<Tensor>): Tensor {
-  return cat([...parameters].map((p) => p.reshape([p.numel()])))
+  return within('parametersToVector', () => cat(listed('parametersToVector', parameters).map((p) => p.reshape([p.numel()]))))
 }
 
 /**
@@ -124,8 +135,8 @@ export function parametersToVector(parameters: Iterable<Tensor>): Tensor {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.vector_to_parameters.html
  */
 export function vectorToParameters(vector: Tensor, parameters: Iterable<Tensor>): void {
-  if (!isTensor(vector)) throw new ArgumentError(`expected torch.Tensor, but got: ${typeof vector}`)
-  const list = [...parameters]
+  if (!isTensor(vector)) throw new ArgumentError(`expected torch.Tensor, but got: ${typeof vector} (vectorToParameters)`)
+  const list = listed('vectorToParameters', parameters)
   const total = list.reduce((n, p) => n + p.numel(), 0)
   if (vector.ndim !== 1 || vector.numel() !== total)
     throw new ShapeError(`vectorToParameters: expected a vector of ${total} elements, got shape [${vector.shape.join(', ')}]`, {

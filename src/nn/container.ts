@@ -1,8 +1,16 @@
 /** Modules made of modules: a chain, a list, a dictionary; and a list of parameters. */
 import { ArgumentError, IndexError, UnsupportedError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
+import { describe, expectIterable } from '../options.ts'
 import { type AnyModule, checkName, Module } from './module.ts'
 import type { Parameter } from './parameter.ts'
+
+/** Modules or other things by name, in a plain object. */
+const isRecord = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+
+const noModule = (container: AnyModule, value: unknown): ArgumentError =>
+  new ArgumentError(`${typeof value} is not a Module subclass (${container.constructor.name})`)
 
 /** Modules whose names are positions. */
 abstract class Numbered<M extends AnyModule, I extends unknown[], O> extends Module<I, O> implements Iterable<M> {
@@ -29,14 +37,14 @@ abstract class Numbered<M extends AnyModule, I extends unknown[], O> extends Mod
 
   /** Plain properties, not `registerModule`'s: `forward` reads them at every step. */
   protected place(name: string, module: M): void {
-    if (!(module instanceof Module)) throw new ArgumentError(`${typeof module} is not a Module subclass`)
+    if (!(module instanceof Module)) throw noModule(this, module)
     checkName('module', this, name)
     ;(this as unknown as Record<string, unknown>)[name] = module
   }
 
   /** Adds modules at the end; returns the container. */
   extend(modules: Iterable<M>): this {
-    for (const m of modules) this.append(m)
+    for (const m of expectIterable(this.constructor.name, modules, 'modules')) this.append(m)
     return this
   }
 
@@ -71,7 +79,7 @@ export class Sequential extends Numbered<Module<[Tensor]>, [Tensor], Tensor> {
     super()
     const [first] = modules
     if (first !== undefined && !(first instanceof Module)) {
-      if (typeof first !== 'object' || first === null) throw new ArgumentError(`${typeof first} is not a Module subclass`)
+      if (!isRecord(first)) throw noModule(this, first)
       for (const [name, module] of Object.entries(first)) this.place(name, module)
     } else this.extend(modules as Module<[Tensor]>[])
   }
@@ -105,6 +113,7 @@ export class ModuleList<M extends AnyModule = Module> extends Numbered<M, never[
 export class ModuleDict<M extends AnyModule = Module> extends Module<never[], never> {
   constructor(modules: Readonly<Record<string, M>> = {}) {
     super()
+    if (!isRecord(modules)) throw new ArgumentError(`ModuleDict: expected modules by name, got ${describe(modules)}`, { op: 'ModuleDict' })
     for (const [name, module] of Object.entries(modules)) this.set(name, module)
   }
   /** The module of a name. */
@@ -134,7 +143,7 @@ export class ModuleDict<M extends AnyModule = Module> extends Module<never[], ne
 export class ParameterList extends Module<never[], never> implements Iterable<Parameter> {
   constructor(parameters: Iterable<Parameter> = []) {
     super()
-    for (const p of parameters) this.append(p)
+    for (const p of expectIterable('ParameterList', parameters, 'parameters')) this.append(p)
   }
   get length(): number {
     return this.parameters({ recurse: false }).length

@@ -1,11 +1,12 @@
 /** Convolution layers. */
-import { zeros } from '../creation.ts'
 import { ArgumentError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
+import { checkOptions, checkSizes, type Known } from '../options.ts'
+import { parameter, perDim } from './arguments.ts'
 import * as F from './functional.ts'
-import { type BiasOptions, resetWeights, typed } from './linear.ts'
+import { type BiasOptions, resetWeights } from './linear.ts'
 import { Module } from './module.ts'
-import { Parameter } from './parameter.ts'
+import type { Parameter } from './parameter.ts'
 
 /** What the options of all convolutions share; one number stands for all spatial dims. */
 interface WindowOptions extends BiasOptions {
@@ -31,8 +32,16 @@ export interface ConvTransposeOptions extends WindowOptions {
   readonly outputPadding?: number | readonly number[]
 }
 
-const each = (value: number | readonly number[], dims: number): number[] =>
-  typeof value === 'number' ? new Array<number>(dims).fill(value) : [...value]
+const CONVOLUTION: Known<ConvOptions> = { dtype: 'any', bias: 'boolean', stride: 'any', padding: 'any', dilation: 'any', groups: 'any' }
+const TRANSPOSE: Known<ConvTransposeOptions> = {
+  dtype: 'any',
+  bias: 'boolean',
+  stride: 'any',
+  padding: 'any',
+  outputPadding: 'any',
+  dilation: 'any',
+  groups: 'any',
+}
 
 /** What convolutions of any number of dims share, and their transposes. */
 abstract class Conv<I extends unknown[] = [x: Tensor]> extends Module<I> {
@@ -55,23 +64,27 @@ abstract class Conv<I extends unknown[] = [x: Tensor]> extends Module<I> {
     transposed = false,
   ) {
     super()
+    const op = `Conv${transposed ? 'Transpose' : ''}${dims}d`
+    checkSizes(op, { inChannels, outChannels })
+    checkOptions<ConvTransposeOptions | ConvOptions>(op, options, transposed ? TRANSPOSE : CONVOLUTION)
     const { stride = 1, padding = 0, dilation = 1, groups = 1, bias = true } = options
-    if (!(Number.isInteger(groups) && groups > 0)) throw new ArgumentError('groups must be a positive integer')
-    if (inChannels % groups !== 0) throw new ArgumentError('in_channels must be divisible by groups')
-    if (outChannels % groups !== 0) throw new ArgumentError('out_channels must be divisible by groups')
+    const refuse = (why: string): ArgumentError => new ArgumentError(`${why} (${op})`, { op })
+    if (!(Number.isInteger(groups) && groups > 0)) throw refuse('groups must be a positive integer')
+    if (inChannels % groups !== 0) throw refuse('in_channels must be divisible by groups')
+    if (outChannels % groups !== 0) throw refuse('out_channels must be divisible by groups')
+    if (typeof padding === 'string' && (transposed || (padding !== 'same' && padding !== 'valid')))
+      throw refuse(transposed ? 'padding must be numbers' : `Invalid padding string '${String(padding)}', should be one of 'valid', 'same'`)
     this.inChannels = inChannels
     this.outChannels = outChannels
-    this.kernelSize = each(kernelSize, dims)
-    this.stride = each(stride, dims)
-    this.padding = typeof padding === 'string' ? padding : each(padding, dims)
-    this.dilation = each(dilation, dims)
+    this.kernelSize = perDim(op, 'kernelSize', kernelSize, dims, 0)
+    this.stride = perDim(op, 'stride', stride, dims, 1)
+    this.padding = typeof padding === 'string' ? padding : perDim(op, 'padding', padding, dims, 0)
+    this.dilation = perDim(op, 'dilation', dilation, dims, 1)
     this.groups = groups
-    if (this.kernelSize.length !== dims) throw new ArgumentError(`kernelSize: expected ${dims} numbers, got ${show(this.kernelSize)}`)
-    if (padding === 'same' && this.stride.some((s) => s !== 1))
-      throw new ArgumentError("padding='same' is not supported for strided convolutions")
+    if (padding === 'same' && this.stride.some((s) => s !== 1)) throw refuse("padding='same' is not supported for strided convolutions")
     const channels = transposed ? [inChannels, outChannels / groups] : [outChannels, inChannels / groups]
-    this.weight = new Parameter(zeros([...channels, ...this.kernelSize], typed(options)))
-    this.bias = bias ? new Parameter(zeros([outChannels], typed(options))) : null
+    this.weight = parameter(op, [...channels, ...this.kernelSize], options)
+    this.bias = bias ? parameter(op, [outChannels], options) : null
     this.resetParameters()
   }
 
@@ -133,7 +146,7 @@ abstract class ConvTranspose extends Conv<[x: Tensor, outputSize?: readonly numb
     options: ConvTransposeOptions,
   ) {
     super(dims, inChannels, outChannels, kernelSize, options, true)
-    this.outputPadding = each(options.outputPadding ?? 0, dims)
+    this.outputPadding = perDim(`ConvTranspose${dims}d`, 'outputPadding', options.outputPadding ?? 0, dims, 0)
   }
 
   /** The options of a call; with `outputSize` (of the spatial dims, or of all) the padding that leads to it. */

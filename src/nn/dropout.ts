@@ -1,9 +1,11 @@
 /** Dropout as layers, and its forms that zero channels or keep the moments of SELU's activations. */
 import { ones } from '../creation.ts'
-import { ArgumentError, ShapeError } from '../errors.ts'
+import { ArgumentError, ShapeError, within } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { dropout } from '../ops/dropout.ts'
+import { checkKind, checkOptions, type Known } from '../options.ts'
 import type { Generator } from '../random.ts'
+import { expectTensor } from '../tensor.ts'
 import { Layer } from './layer.ts'
 
 /** Options of the dropout functions. */
@@ -15,15 +17,18 @@ export interface DropoutOptions {
   /** Default: the one that `manualSeed` seeds. */
   readonly generator?: Generator
 }
+const DROPOUT: Known<DropoutOptions> = { p: 'number', training: 'boolean', generator: 'any' }
 
 /** Whole channels of x [n, c, …], or of x [c, …] if `dims` says so, zeroed with probability p, the others scaled by 1/(1 − p). */
 function dropChannels(op: string, x: Tensor, dims: number, options: DropoutOptions): Tensor {
+  expectTensor(op, x, 'argument 0')
+  checkOptions(op, options, DROPOUT)
   if (x.ndim !== dims && x.ndim !== dims - 1)
     throw new ShapeError(`${op}: expected ${dims - 1}D or ${dims}D input, got ${x.ndim}D`, { op, shapes: [x.shape] })
   if (options.training === false) return x
   const kept = x.ndim - dims + 2
   const shape = x.shape.map((n, i) => (i < kept ? n : 1))
-  return x.mul(dropout(ones(shape, { dtype: x.dtype }), options))
+  return within(op, () => x.mul(dropout(ones(shape, { dtype: x.dtype }), options)))
 }
 
 /**
@@ -56,8 +61,10 @@ const SATURATION = 1.7580993408473766
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.alpha_dropout.html
  */
 export function alphaDropout(x: Tensor, options: DropoutOptions = {}): Tensor {
+  expectTensor('alphaDropout', x, 'argument 0')
+  checkOptions('alphaDropout', options, DROPOUT)
   const { p = 0.5, training = true } = options
-  const mask = dropout(ones(x.shape, { dtype: x.dtype }), { ...options, training: true })
+  const mask = within('alphaDropout', () => dropout(ones(x.shape, { dtype: x.dtype }), { ...options, training: true }))
   if (!training || p === 0) return x
   if (p === 1) return x.mul(mask)
   const kept = mask.sign()
@@ -70,7 +77,9 @@ abstract class DropoutLayer extends Layer {
   readonly p: number
   constructor(p = 0.5) {
     super()
-    if (!(p >= 0 && p <= 1)) throw new ArgumentError(`dropout probability has to be between 0 and 1, but got ${p}`)
+    checkKind(this.constructor.name, 'p', p, 'number')
+    if (!(p >= 0 && p <= 1))
+      throw new ArgumentError(`dropout probability has to be between 0 and 1, but got ${p} (${this.constructor.name})`)
     this.p = p
   }
 }

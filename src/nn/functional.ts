@@ -36,6 +36,7 @@ export {
   type BinaryCrossEntropyWithLogitsOptions,
   binaryCrossEntropy,
   binaryCrossEntropyWithLogits,
+  type HuberOptions,
   huberLoss,
   type KLDivOptions,
   klDiv,
@@ -43,6 +44,7 @@ export {
   l1Loss,
   mseLoss,
   type Reduction,
+  type SmoothL1Options,
   smoothL1Loss,
   softMarginLoss,
 } from '../ops/loss.ts'

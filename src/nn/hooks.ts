@@ -6,6 +6,7 @@ import type { GradList, Node } from '../autograd/node.ts'
 import { zeros } from '../creation.ts'
 import { ArgumentError, GraphError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
+import { checkOptions, type Known } from '../options.ts'
 import { isTensor } from '../tensor.ts'
 import { warn } from '../warnings.ts'
 import type { AnyModule } from './module.ts'
@@ -49,8 +50,15 @@ export class ModuleHooks {
   readonly lists: Record<Kind, readonly Entry[]> = { forwardPre: [], forward: [], backwardPre: [], backward: [] }
   count = 0
 
-  add(kind: Kind, hook: Loose, { prepend = false, alwaysCall = false }: ForwardHookOptions = {}): ModuleHookHandle {
+  add(kind: Kind, hook: Loose, options: ForwardHookOptions = {}): ModuleHookHandle {
     if (typeof hook !== 'function') throw new ArgumentError(`a hook must be a function, got ${typeof hook}`)
+    const op = `a hook (${kind})`
+    checkOptions(
+      op,
+      options,
+      kind === 'forward' ? { prepend: 'boolean', alwaysCall: 'boolean' } : ({ prepend: 'boolean' } as Known<ForwardHookOptions>),
+    )
+    const { prepend = false, alwaysCall = false } = options
     const entry: Entry = { hook, always: alwaysCall }
     const { lists } = this
     lists[kind] = prepend ? [entry, ...lists[kind]] : [...lists[kind], entry]

@@ -29,6 +29,7 @@ export {
   Tanhshrink,
   Threshold,
 } from './activation.ts'
+export type { LayerOptions } from './arguments.ts'
 export { type AttendOptions, MultiheadAttention, type MultiheadAttentionOptions } from './attention.ts'
 export * as utils from './collection.ts'
 export { ModuleDict, ModuleList, ParameterList, Sequential } from './container.ts'
@@ -62,7 +63,6 @@ export {
   type EmbeddingLayerOptions,
   Flatten,
   Identity,
-  type LayerOptions,
   Linear,
   Unflatten,
 } from './linear.ts'

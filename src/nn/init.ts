@@ -1,14 +1,24 @@
 /** `nn.init`: first values of parameters, written in place and outside of any graph. */
 import { noGrad } from '../autograd/modes.ts'
 import { tensor } from '../creation.ts'
-import { ArgumentError, ShapeError, show } from '../errors.ts'
+import { ArgumentError, ShapeError, show, within } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
-import { defaultGenerator, type Generator } from '../random.ts'
+import { checkKind, checkOptions, type Known } from '../options.ts'
+import { type Generator, generatorOf } from '../random.ts'
+import { expectTensor } from '../tensor.ts'
 
 /** Options of random initialisations. */
 export interface InitOptions {
   /** Default: the one that `manualSeed` seeds. */
   readonly generator?: Generator
+}
+
+const INIT: Known<InitOptions> = { generator: 'any' }
+
+/** Refuses what isn't a tensor, numbers and options. */
+function check(op: string, t: Tensor, numbers: Readonly<Record<string, unknown>>): void {
+  expectTensor(op, t, 'argument 0')
+  for (const [name, n] of Object.entries(numbers)) checkKind(op, name, n, 'number')
 }
 
 /** What follows a layer. */
@@ -31,6 +41,7 @@ export interface KaimingOptions extends InitOptions {
  * @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.calculate_gain
  */
 export function calculateGain(nonlinearity: Nonlinearity, param = 0.01): number {
+  checkKind('calculateGain', 'param', param, 'number')
   switch (nonlinearity) {
     case 'linear':
     case 'conv1d':
@@ -46,7 +57,7 @@ export function calculateGain(nonlinearity: Nonlinearity, param = 0.01): number 
     case 'selu':
       return 3 / 4
     default:
-      throw new ArgumentError(`Unsupported nonlinearity ${String(nonlinearity)}`)
+      throw new ArgumentError(`Unsupported nonlinearity ${String(nonlinearity)} (calculateGain)`, { op: 'calculateGain' })
   }
 }
 
@@ -56,11 +67,16 @@ export function calculateGain(nonlinearity: Nonlinearity, param = 0.01): number 
  * nn.init.calculateFanInAndFanOut(zeros([3, 5])) // { fanIn: 5, fanOut: 3 }
  */
 export function calculateFanInAndFanOut(t: Tensor): { readonly fanIn: number; readonly fanOut: number } {
+  expectTensor('calculateFanInAndFanOut', t, 'argument 0')
   const [out, inputs, ...window] = t.shape
   if (out === undefined || inputs === undefined)
-    throw new ShapeError(`Fan in and fan out can not be computed for tensor with fewer than 2 dimensions: got shape ${show(t.shape)}`, {
-      shapes: [t.shape],
-    })
+    throw new ShapeError(
+      `Fan in and fan out can not be computed for tensor with fewer than 2 dimensions: got shape ${show(t.shape)} (calculateFanInAndFanOut)`,
+      {
+        op: 'calculateFanInAndFanOut',
+        shapes: [t.shape],
+      },
+    )
   const field = window.reduce((a, b) => a * b, 1)
   return { fanIn: inputs * field, fanOut: out * field }
 }
@@ -72,6 +88,7 @@ export function calculateFanInAndFanOut(t: Tensor): { readonly fanIn: number; re
  * @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.uniform_
  */
 export function uniform_(t: Tensor, from = 0, to = 1, options: InitOptions = {}): Tensor {
+  expectTensor('uniform_', t, 'argument 0')
   return noGrad(() => t.uniform_(from, to, options))
 }
 
@@ -82,6 +99,7 @@ export function uniform_(t: Tensor, from = 0, to = 1, options: InitOptions = {})
  * @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.normal_
  */
 export function normal_(t: Tensor, mean = 0, std = 1, options: InitOptions = {}): Tensor {
+  expectTensor('normal_', t, 'argument 0')
   return noGrad(() => t.normal_(mean, std, options))
 }
 
@@ -92,12 +110,17 @@ export function normal_(t: Tensor, mean = 0, std = 1, options: InitOptions = {})
  * @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.trunc_normal_
  */
 export function truncNormal_(t: Tensor, mean = 0, std = 1, a = -2, b = 2, options: InitOptions = {}): Tensor {
-  // Of draws from a far tail almost all would be rejected.
-  if (!(a < b) || a > mean + 3 * std || b < mean - 3 * std)
-    throw new ArgumentError(`truncNormal_: [${a}, ${b}] must be an interval within 3 std of the mean ${mean} (std ${std})`)
+  check('truncNormal_', t, { mean, std, a, b })
+  checkOptions('truncNormal_', options, INIT)
+  const generator = generatorOf('truncNormal_', options.generator)
+  // Of draws from a far tail, or around a tiny interval, almost all would be rejected.
+  if (!(a < b && a <= mean + 3 * std && b >= mean - 3 * std && b - a >= std / 1000))
+    throw new ArgumentError(
+      `truncNormal_: [${a}, ${b}] must be an interval within 3 std of the mean ${mean}, of at least std/1000 (std ${std})`,
+      { op: 'truncNormal_' },
+    )
   const values = new Float64Array(t.numel())
   const spare = new Float64Array(Math.max(16, values.length))
-  const generator = options.generator ?? defaultGenerator
   for (let filled = 0; filled < values.length; ) {
     generator.normal(spare, mean, std)
     for (const v of spare) if (v >= a && v <= b && filled < values.length) values[filled++] = v
@@ -112,6 +135,7 @@ export function truncNormal_(t: Tensor, mean = 0, std = 1, a = -2, b = 2, option
  * @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.constant_
  */
 export function constant_(t: Tensor, value: number): Tensor {
+  check('constant_', t, { value })
   return noGrad(() => t.fill_(value))
 }
 
@@ -122,6 +146,7 @@ export function constant_(t: Tensor, value: number): Tensor {
  * @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.ones_
  */
 export function ones_(t: Tensor): Tensor {
+  check('ones_', t, {})
   return constant_(t, 1)
 }
 
@@ -132,6 +157,7 @@ export function ones_(t: Tensor): Tensor {
  * @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.zeros_
  */
 export function zeros_(t: Tensor): Tensor {
+  check('zeros_', t, {})
   return constant_(t, 0)
 }
 
@@ -142,7 +168,12 @@ export function zeros_(t: Tensor): Tensor {
  * @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.eye_
  */
 export function eye_(t: Tensor): Tensor {
-  if (t.ndim !== 2) throw new ShapeError(`Only tensors with 2 dimensions are supported: got shape ${show(t.shape)}`, { shapes: [t.shape] })
+  check('eye_', t, {})
+  if (t.ndim !== 2)
+    throw new ShapeError(`Only tensors with 2 dimensions are supported: got shape ${show(t.shape)} (eye_)`, {
+      op: 'eye_',
+      shapes: [t.shape],
+    })
   return noGrad(() => {
     t.zero_().diagonal().fill_(1)
     return t
@@ -156,9 +187,7 @@ export function eye_(t: Tensor): Tensor {
  * @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.xavier_uniform_
  */
 export function xavierUniform_(t: Tensor, gain = 1, options: InitOptions = {}): Tensor {
-  const { fanIn, fanOut } = calculateFanInAndFanOut(t)
-  const bound = gain * Math.sqrt(6 / (fanIn + fanOut))
-  return uniform_(t, -bound, bound, options)
+  return xavier('xavierUniform_', t, gain, Math.sqrt(3), options)
 }
 
 /**
@@ -168,17 +197,22 @@ export function xavierUniform_(t: Tensor, gain = 1, options: InitOptions = {}): 
  * @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.xavier_normal_
  */
 export function xavierNormal_(t: Tensor, gain = 1, options: InitOptions = {}): Tensor {
-  const { fanIn, fanOut } = calculateFanInAndFanOut(t)
-  return normal_(t, 0, gain * Math.sqrt(2 / (fanIn + fanOut)), options)
+  return xavier('xavierNormal_', t, gain, null, options)
 }
 
-/** gain/√fan. Empty tensors have nothing to scale. */
-function kaimingStd(t: Tensor, options: KaimingOptions): number {
-  const { a = 0, mode = 'fanIn', nonlinearity = 'leakyRelu' } = options
-  if (mode !== 'fanIn' && mode !== 'fanOut')
-    throw new ArgumentError(`Mode ${String(mode)} not supported, please use one of ['fanIn', 'fanOut']`)
-  if (t.numel() === 0) return 0
-  return calculateGain(nonlinearity, a) / Math.sqrt(calculateFanInAndFanOut(t)[mode])
+/** Uniform in ±width·std, or normal with that std, for std = gain·√(2/(fanIn + fanOut)). */
+function xavier(op: string, t: Tensor, gain: number, width: number | null, options: InitOptions): Tensor {
+  check(op, t, { gain })
+  checkOptions(op, options, INIT)
+  return within(op, () => {
+    const { fanIn, fanOut } = calculateFanInAndFanOut(t)
+    return spread(t, gain * Math.sqrt(2 / (fanIn + fanOut)), width, options)
+  })
+}
+
+const spread = (t: Tensor, std: number, width: number | null, { generator }: InitOptions): Tensor => {
+  const options = generator === undefined ? {} : { generator }
+  return width === null ? normal_(t, 0, std, options) : uniform_(t, -width * std, width * std, options)
 }
 
 /**
@@ -188,8 +222,7 @@ function kaimingStd(t: Tensor, options: KaimingOptions): number {
  * @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.kaiming_uniform_
  */
 export function kaimingUniform_(t: Tensor, options: KaimingOptions = {}): Tensor {
-  const bound = Math.sqrt(3) * kaimingStd(t, options)
-  return uniform_(t, -bound, bound, options)
+  return kaiming('kaimingUniform_', t, Math.sqrt(3), options)
 }
 
 /**
@@ -199,5 +232,18 @@ export function kaimingUniform_(t: Tensor, options: KaimingOptions = {}): Tensor
  * @see https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.kaiming_normal_
  */
 export function kaimingNormal_(t: Tensor, options: KaimingOptions = {}): Tensor {
-  return normal_(t, 0, kaimingStd(t, options), options)
+  return kaiming('kaimingNormal_', t, null, options)
+}
+
+/** The same for std = gain/√fan. Empty tensors have nothing to scale. */
+function kaiming(op: string, t: Tensor, width: number | null, options: KaimingOptions): Tensor {
+  check(op, t, {})
+  checkOptions(op, options, { a: 'number', mode: 'any', nonlinearity: 'any', generator: 'any' })
+  const { a = 0, mode = 'fanIn', nonlinearity = 'leakyRelu' } = options
+  if (mode !== 'fanIn' && mode !== 'fanOut')
+    throw new ArgumentError(`Mode ${String(mode)} not supported, please use one of ['fanIn', 'fanOut'] (${op})`, { op })
+  return within(op, () => {
+    const std = t.numel() === 0 ? 0 : calculateGain(nonlinearity, a) / Math.sqrt(calculateFanInAndFanOut(t)[mode])
+    return spread(t, std, width, options)
+  })
 }

@@ -1,8 +1,11 @@
 /** Layers that map features: linear, identity, reshaping, lookup in a table. */
-import { randn, zeros } from '../creation.ts'
-import type { DType } from '../dtype.ts'
 import { ArgumentError, ShapeError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
+import { unflatten } from '../ops/building.ts'
+import { checkKind, checkOptions, checkSizes, describe, type Known } from '../options.ts'
+import { shapeArgument } from '../shape.ts'
+import { expectTensor } from '../tensor.ts'
+import { type LayerOptions, parameter } from './arguments.ts'
 import * as F from './functional.ts'
 import { calculateFanInAndFanOut, kaimingUniform_, normal_, uniform_ } from './init.ts'
 import { Module } from './module.ts'
@@ -17,22 +20,13 @@ export function resetWeights(weight: Tensor, bias: Tensor | null): void {
   uniform_(bias, -bound, bound)
 }
 
-/** Options of layers with parameters. */
-export interface LayerOptions {
-  /** Element type of the parameters. Default: `getDefaultDtype()`. */
-  readonly dtype?: DType
-}
-
-/** Only what was given, so that absent options stay absent. */
-export function typed(options: LayerOptions): { dtype?: DType } {
-  return options.dtype === undefined ? {} : { dtype: options.dtype }
-}
-
 /** Options of layers with a bias. */
 export interface BiasOptions extends LayerOptions {
   /** Default true. */
   readonly bias?: boolean
 }
+/** What layers with a bias have. */
+export const BIASED: Known<BiasOptions> = { dtype: 'any', bias: 'boolean' }
 
 /**
  * x·Wᵀ + b for x [*, inFeatures], with W [outFeatures, inFeatures] and b [outFeatures] uniform in ±1/√inFeatures at first.
@@ -48,10 +42,12 @@ export class Linear extends Module<[Tensor]> {
 
   constructor(inFeatures: number, outFeatures: number, options: BiasOptions = {}) {
     super()
+    checkSizes('Linear', { inFeatures, outFeatures })
+    checkOptions('Linear', options, BIASED)
     this.inFeatures = inFeatures
     this.outFeatures = outFeatures
-    this.weight = new Parameter(zeros([outFeatures, inFeatures], typed(options)))
-    this.bias = (options.bias ?? true) ? new Parameter(zeros([outFeatures], typed(options))) : null
+    this.weight = parameter('Linear', [outFeatures, inFeatures], options)
+    this.bias = (options.bias ?? true) ? parameter('Linear', [outFeatures], options) : null
     this.resetParameters()
   }
   /** Draws the first values anew. */
@@ -71,6 +67,7 @@ export interface EmbeddingLayerOptions extends LayerOptions {
   /** The row with this number starts as zeros and gets no gradient. */
   readonly paddingIdx?: number | null
 }
+const EMBEDDING: Known<EmbeddingLayerOptions> = { dtype: 'any', paddingIdx: 'any' }
 
 /**
  * Rows of a table [numEmbeddings, embeddingDim] by number (int32); normal numbers at first.
@@ -84,25 +81,31 @@ export class Embedding extends Module<[Tensor]> {
 
   constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingLayerOptions = {}) {
     super()
+    checkSizes('Embedding', { numEmbeddings, embeddingDim })
+    checkOptions('Embedding', options, EMBEDDING)
     this.numEmbeddings = numEmbeddings
     this.embeddingDim = embeddingDim
     const padding = options.paddingIdx ?? null
-    if (padding !== null && !(padding >= -numEmbeddings && padding < numEmbeddings))
-      throw new ArgumentError(`Padding_idx must be within num_embeddings: paddingIdx ${padding} of ${numEmbeddings}`)
+    if (padding !== null && !(Number.isInteger(padding) && padding >= -numEmbeddings && padding < numEmbeddings))
+      throw new ArgumentError(`Padding_idx must be within num_embeddings: paddingIdx ${describe(padding)} of ${numEmbeddings} (Embedding)`)
     this.paddingIdx = padding !== null && padding < 0 ? padding + numEmbeddings : padding
-    this.weight = new Parameter(randn([numEmbeddings, embeddingDim], typed(options)))
-    this.clearPadding()
+    this.weight = parameter('Embedding', [numEmbeddings, embeddingDim], options)
+    this.resetParameters()
   }
 
   /** A layer over given rows, which are not trained unless `freeze` is false. */
   static fromPretrained(embeddings: Tensor, options: EmbeddingLayerOptions & { readonly freeze?: boolean } = {}): Embedding {
+    expectTensor('fromPretrained', embeddings, 'the rows')
+    checkOptions('fromPretrained', options, { ...EMBEDDING, freeze: 'boolean' })
     const [rows, width] = embeddings.shape
     if (rows === undefined || width === undefined || embeddings.ndim !== 2)
-      throw new ShapeError(`Embeddings parameter is expected to be 2-dimensional: got shape ${show(embeddings.shape)}`, {
+      throw new ShapeError(`Embeddings parameter is expected to be 2-dimensional: got shape ${show(embeddings.shape)} (fromPretrained)`, {
         shapes: [embeddings.shape],
       })
-    const made = new Embedding(rows, width, options)
-    made.weight = new Parameter(embeddings.detach(), !(options.freeze ?? true))
+    const { freeze = true, ...rest } = options
+    const weight = new Parameter(embeddings.detach(), !freeze)
+    const made = new Embedding(rows, width, rest)
+    made.weight = weight
     return made
   }
 
@@ -135,6 +138,8 @@ export class Flatten extends Module<[Tensor]> {
   readonly endDim: number
   constructor(startDim = 1, endDim = -1) {
     super()
+    checkKind('Flatten', 'startDim', startDim, 'integer')
+    checkKind('Flatten', 'endDim', endDim, 'integer')
     this.startDim = startDim
     this.endDim = endDim
   }
@@ -152,12 +157,12 @@ export class Unflatten extends Module<[Tensor]> {
   readonly sizes: readonly number[]
   constructor(dim: number, sizes: readonly number[]) {
     super()
+    checkKind('Unflatten', 'dim', dim, 'integer')
     this.dim = dim
-    this.sizes = sizes
+    this.sizes = [...shapeArgument(sizes, [], 'Unflatten')]
   }
   forward(x: Tensor): Tensor {
-    const d = this.dim < 0 ? this.dim + x.ndim : this.dim
-    return x.reshape([...x.shape.slice(0, d), ...this.sizes, ...x.shape.slice(d + 1)])
+    return unflatten(x, this.dim, this.sizes)
   }
   override extraRepr(): string {
     return `dim=${this.dim}, sizes=${show(this.sizes)}`

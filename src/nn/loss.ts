@@ -1,5 +1,8 @@
 /** Losses as modules. */
 import type { Tensor } from '../fluent.ts'
+import { CROSS_ENTROPY, HUBER, LIKELIHOOD, LOGITS, REDUCTION, SMOOTH_L1, WEIGHTED } from '../ops/lossOptions.ts'
+import { checkOptions, type Known } from '../options.ts'
+import { expectTensorOrNone } from '../tensor.ts'
 import * as F from './functional.ts'
 import { Module } from './module.ts'
 import { Buffer } from './parameter.ts'
@@ -14,8 +17,10 @@ type Compared = [input: Tensor, target: Tensor]
 export abstract class Loss<O extends object, I extends Tensor[] = Compared> extends Module<I> {
   readonly #compute: LossFunction<O, I>
   protected readonly options: O
-  constructor(compute: LossFunction<O, I>, options: O) {
+  /** `known`: the options there are. Errors: ArgumentError. */
+  constructor(compute: LossFunction<O, I>, options: O, known: Known<NoInfer<O>>) {
     super()
+    checkOptions(this.constructor.name, options, known)
     this.#compute = compute
     this.options = options
   }
@@ -29,14 +34,17 @@ export abstract class Loss<O extends object, I extends Tensor[] = Compared> exte
 }
 
 /** A buffer of this tensor, if there is one. */
-const buffered = (t: Tensor | null | undefined): Tensor | null => (t ? new Buffer(t) : null)
+function buffered(op: string, t: Tensor | null | undefined): Tensor | null {
+  expectTensorOrNone(op, t, 'the weight')
+  return t ? new Buffer(t) : null
+}
 
 /** A loss with a factor per class or element. */
 export abstract class WeightedLoss<O extends { readonly weight?: Tensor | null }> extends Loss<O> {
   weight: Tensor | null
-  constructor(compute: LossFunction<O, Compared>, { weight, ...options }: O) {
-    super(compute, options as O)
-    this.weight = buffered(weight)
+  constructor(compute: LossFunction<O, Compared>, options: O, known: Known<NoInfer<O>>) {
+    super(compute, options, known)
+    this.weight = buffered(this.constructor.name, options.weight)
   }
   protected override settings(): O {
     return { ...this.options, weight: this.weight }
@@ -46,28 +54,28 @@ export abstract class WeightedLoss<O extends { readonly weight?: Tensor | null }
 /** Squared error. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.MSELoss.html */
 export class MSELoss extends Loss<F.LossOptions> {
   constructor(options: F.LossOptions = {}) {
-    super(F.mseLoss, options)
+    super(F.mseLoss, options, REDUCTION)
   }
 }
 
 /** Absolute error. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.L1Loss.html */
 export class L1Loss extends Loss<F.LossOptions> {
   constructor(options: F.LossOptions = {}) {
-    super(F.l1Loss, options)
+    super(F.l1Loss, options, REDUCTION)
   }
 }
 
 /** Squared error near 0, absolute error beyond `delta`. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.HuberLoss.html */
-export class HuberLoss extends Loss<F.LossOptions & { readonly delta?: number }> {
-  constructor(options: F.LossOptions & { readonly delta?: number } = {}) {
-    super(F.huberLoss, options)
+export class HuberLoss extends Loss<F.HuberOptions> {
+  constructor(options: F.HuberOptions = {}) {
+    super(F.huberLoss, options, HUBER)
   }
 }
 
 /** Squared error near 0, absolute error beyond `beta`, with slope 1. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.SmoothL1Loss.html */
-export class SmoothL1Loss extends Loss<F.LossOptions & { readonly beta?: number }> {
-  constructor(options: F.LossOptions & { readonly beta?: number } = {}) {
-    super(F.smoothL1Loss, options)
+export class SmoothL1Loss extends Loss<F.SmoothL1Options> {
+  constructor(options: F.SmoothL1Options = {}) {
+    super(F.smoothL1Loss, options, SMOOTH_L1)
   }
 }
 
@@ -80,7 +88,7 @@ export class SmoothL1Loss extends Loss<F.LossOptions & { readonly beta?: number 
  */
 export class CrossEntropyLoss extends WeightedLoss<F.CrossEntropyOptions> {
   constructor(options: F.CrossEntropyOptions = {}) {
-    super(F.crossEntropy, options)
+    super(F.crossEntropy, options, CROSS_ENTROPY)
   }
 }
 
@@ -95,7 +103,7 @@ export interface NLLLossOptions extends F.LossOptions {
 /** The negated log-probability of each target class. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.NLLLoss.html */
 export class NLLLoss extends WeightedLoss<NLLLossOptions> {
   constructor(options: NLLLossOptions = {}) {
-    super(F.nllLoss, options)
+    super(F.nllLoss, options, LIKELIHOOD)
   }
 }
 
@@ -110,16 +118,16 @@ export interface BCEWithLogitsLossOptions extends F.LossOptions {
 /** Cross-entropy of probabilities against targets in [0, 1]. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.BCELoss.html */
 export class BCELoss extends WeightedLoss<F.BinaryCrossEntropyOptions> {
   constructor(options: F.BinaryCrossEntropyOptions = {}) {
-    super(F.binaryCrossEntropy, options)
+    super(F.binaryCrossEntropy, options, WEIGHTED)
   }
 }
 
 /** Cross-entropy of σ(input) against targets in [0, 1]. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.BCEWithLogitsLoss.html */
 export class BCEWithLogitsLoss extends WeightedLoss<BCEWithLogitsLossOptions> {
   posWeight: Tensor | null
-  constructor({ posWeight, ...options }: BCEWithLogitsLossOptions = {}) {
-    super(F.binaryCrossEntropyWithLogits, options)
-    this.posWeight = buffered(posWeight)
+  constructor(options: BCEWithLogitsLossOptions = {}) {
+    super(F.binaryCrossEntropyWithLogits, options, LOGITS)
+    this.posWeight = buffered('BCEWithLogitsLoss', options.posWeight)
   }
   protected override settings(): BCEWithLogitsLossOptions {
     return { ...super.settings(), posWeight: this.posWeight }

@@ -1,5 +1,6 @@
 /** Losses of distributions and of margins as modules. */
 import type { Tensor } from '../fluent.ts'
+import { GAUSSIAN, KL_DIV, MARGIN, MULTI_MARGIN, POISSON, REDUCTION, TRIPLET, WEIGHTED } from '../ops/lossOptions.ts'
 import * as F from './functional.ts'
 import { Loss, WeightedLoss } from './loss.ts'
 
@@ -9,14 +10,14 @@ import { Loss, WeightedLoss } from './loss.ts'
  */
 export class KLDivLoss extends Loss<F.KLDivOptions> {
   constructor(options: F.KLDivOptions = {}) {
-    super(F.klDiv, options)
+    super(F.klDiv, options, KL_DIV)
   }
 }
 
 /** ln(1 + e^(−target·input)) for targets ±1. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.SoftMarginLoss.html */
 export class SoftMarginLoss extends Loss<F.LossOptions> {
   constructor(options: F.LossOptions = {}) {
-    super(F.softMarginLoss, options)
+    super(F.softMarginLoss, options, REDUCTION)
   }
 }
 
@@ -26,7 +27,7 @@ export class SoftMarginLoss extends Loss<F.LossOptions> {
  */
 export class PoissonNLLLoss extends Loss<F.PoissonNLLOptions> {
   constructor(options: F.PoissonNLLOptions = {}) {
-    super(F.poissonNllLoss, options)
+    super(F.poissonNllLoss, options, POISSON)
   }
 }
 
@@ -36,7 +37,7 @@ export class PoissonNLLLoss extends Loss<F.PoissonNLLOptions> {
  */
 export class HingeEmbeddingLoss extends Loss<F.MarginOptions> {
   constructor(options: F.MarginOptions = {}) {
-    super(F.hingeEmbeddingLoss, options)
+    super(F.hingeEmbeddingLoss, options, MARGIN)
   }
 }
 
@@ -46,7 +47,7 @@ export class HingeEmbeddingLoss extends Loss<F.MarginOptions> {
  */
 export class GaussianNLLLoss extends Loss<F.GaussianNLLOptions, [input: Tensor, target: Tensor, variance: Tensor]> {
   constructor(options: F.GaussianNLLOptions = {}) {
-    super(F.gaussianNllLoss, options)
+    super(F.gaussianNllLoss, options, GAUSSIAN)
   }
 }
 
@@ -56,7 +57,7 @@ export class GaussianNLLLoss extends Loss<F.GaussianNLLOptions, [input: Tensor, 
  */
 export class MarginRankingLoss extends Loss<F.MarginOptions, [x1: Tensor, x2: Tensor, target: Tensor]> {
   constructor(options: F.MarginOptions = {}) {
-    super(F.marginRankingLoss, options)
+    super(F.marginRankingLoss, options, MARGIN)
   }
 }
 
@@ -66,7 +67,7 @@ export class MarginRankingLoss extends Loss<F.MarginOptions, [x1: Tensor, x2: Te
  */
 export class CosineEmbeddingLoss extends Loss<F.MarginOptions, [x1: Tensor, x2: Tensor, target: Tensor]> {
   constructor(options: F.MarginOptions = {}) {
-    super(F.cosineEmbeddingLoss, options)
+    super(F.cosineEmbeddingLoss, options, MARGIN)
   }
 }
 
@@ -76,7 +77,7 @@ export class CosineEmbeddingLoss extends Loss<F.MarginOptions, [x1: Tensor, x2: 
  */
 export class TripletMarginLoss extends Loss<F.TripletMarginOptions, [anchor: Tensor, positive: Tensor, negative: Tensor]> {
   constructor(options: F.TripletMarginOptions = {}) {
-    super(F.tripletMarginLoss, options)
+    super(F.tripletMarginLoss, options, TRIPLET)
   }
 }
 
@@ -86,7 +87,7 @@ export class TripletMarginLoss extends Loss<F.TripletMarginOptions, [anchor: Ten
  */
 export class MultiLabelSoftMarginLoss extends WeightedLoss<F.WeightedLossOptions> {
   constructor(options: F.WeightedLossOptions = {}) {
-    super(F.multilabelSoftMarginLoss, options)
+    super(F.multilabelSoftMarginLoss, options, WEIGHTED)
   }
 }
 
@@ -96,6 +97,6 @@ export class MultiLabelSoftMarginLoss extends WeightedLoss<F.WeightedLossOptions
  */
 export class MultiMarginLoss extends WeightedLoss<F.MultiMarginOptions> {
   constructor(options: F.MultiMarginOptions = {}) {
-    super(F.multiMarginLoss, options)
+    super(F.multiMarginLoss, options, MULTI_MARGIN)
   }
 }

@@ -7,6 +7,7 @@ import { dtypeInfo } from '../dtype.ts'
 import { ArgumentError, AutogradError, DTypeError, show } from '../errors.ts'
 import { copyInto } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
+import { checkFunction, checkOptions, describe, type Known } from '../options.ts'
 import { sameShape } from '../shape.ts'
 import { emptyPersistent, isTensor } from '../tensor.ts'
 import {
@@ -46,6 +47,7 @@ export interface NamedOptions {
   /** A tensor that has several names only under the first? Default true. */
   readonly removeDuplicate?: boolean
 }
+const NAMED: Known<NamedOptions> = { prefix: 'any', recurse: 'boolean', removeDuplicate: 'boolean' }
 
 /** Options of `stateDict`. */
 export interface StateDictOptions {
@@ -179,6 +181,7 @@ export abstract class Module<I extends unknown[] = Tensor[], O = Tensor> {
    * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.register_buffer
    */
   registerBuffer(name: string, tensor: Tensor | null, options: BufferOptions = {}): void {
+    checkOptions('registerBuffer', options, { persistent: 'boolean' })
     this.#register('buffer', name, tensor, (value) => {
       if (value === null || isBuffer(value)) return value
       if (!isTensor(value))
@@ -247,6 +250,7 @@ export abstract class Module<I extends unknown[] = Tensor[], O = Tensor> {
 
   /** Parameters by dotted name. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.named_parameters */
   namedParameters(options: NamedOptions = {}): IterableIterator<[string, Parameter]> {
+    checkOptions('namedParameters', options, NAMED)
     return named(this.#named(isParameter, options) as IterableIterator<[string, Parameter]>)
   }
 
@@ -257,6 +261,7 @@ export abstract class Module<I extends unknown[] = Tensor[], O = Tensor> {
 
   /** Buffers by dotted name. */
   namedBuffers(options: NamedOptions = {}): IterableIterator<[string, Tensor]> {
+    checkOptions('namedBuffers', options, NAMED)
     return this.#named(isBuffer, options)
   }
 
@@ -267,7 +272,8 @@ export abstract class Module<I extends unknown[] = Tensor[], O = Tensor> {
 
   /** Switches this module and everything inside to training (or evaluation); returns it. */
   train(mode = true): this {
-    if (typeof mode !== 'boolean') throw new ArgumentError('training mode is expected to be boolean')
+    if (typeof mode !== 'boolean')
+      throw new ArgumentError(`training mode is expected to be boolean: train got ${describe(mode)}`, { op: 'train' })
     for (const m of this.modules()) m.training = mode
     return this
   }
@@ -285,6 +291,7 @@ export abstract class Module<I extends unknown[] = Tensor[], O = Tensor> {
 
   /** Forgets the gradients of all parameters, or with `setToNone: false` fills them with zeros. */
   zeroGrad(options: { readonly setToNone?: boolean } = {}): void {
+    checkOptions('zeroGrad', options, { setToNone: 'boolean' })
     for (const p of this.parameters()) {
       if (options.setToNone ?? true) clearGrad(p)
       else zeroGradient(p)
@@ -293,6 +300,7 @@ export abstract class Module<I extends unknown[] = Tensor[], O = Tensor> {
 
   /** Applies `fn` to everything inside, then to this module; returns it. */
   apply(fn: (module: AnyModule) => void): this {
+    checkFunction('apply', fn)
     for (const child of this.children()) child.apply(fn)
     fn(this)
     return this
@@ -304,7 +312,7 @@ export abstract class Module<I extends unknown[] = Tensor[], O = Tensor> {
    * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.to
    */
   to(dtype: 'float32' | 'float64'): this {
-    if (!dtypeInfo(dtype).floating)
+    if (!dtypeInfo(dtype, 'nn.Module.to').floating)
       throw new DTypeError(`nn.Module.to only accepts floating point or complex dtypes, but got desired dtype=${String(dtype)}`, {
         dtypes: [dtype],
       })
@@ -336,6 +344,7 @@ export abstract class Module<I extends unknown[] = Tensor[], O = Tensor> {
    * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.state_dict
    */
   stateDict(options: StateDictOptions = {}): StateDict {
+    checkOptions('stateDict', options, { prefix: 'any', keepVars: 'boolean', snakeCase: 'boolean' })
     const { prefix = '', keepVars = false, snakeCase = false } = options
     const entries = [...this.#saved(prefix)]
     return Object.fromEntries(entries.map(([name, t]) => [snakeCase ? snakeCased(name) : name, keepVars ? t : t.detach()]))
@@ -348,6 +357,7 @@ export abstract class Module<I extends unknown[] = Tensor[], O = Tensor> {
    * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.load_state_dict
    */
   loadStateDict(state: StateDict, options: { readonly strict?: boolean } = {}): LoadReport {
+    checkOptions('loadStateDict', options, { strict: 'boolean' })
     if (typeof state !== 'object' || state === null || isTensor(state))
       throw new ArgumentError(`Expected state_dict to be dict-like, got ${torchType(state)}.`)
     const own = [...this.#saved('')]
@@ -403,6 +413,7 @@ export abstract class Module<I extends unknown[] = Tensor[], O = Tensor> {
 
 /** Refuses names that can't be a part's. */
 export function checkName(kind: 'parameter' | 'buffer' | 'module', module: AnyModule, name: string): void {
+  if (typeof name !== 'string') throw new ArgumentError(`${kind} name should be a string. Got ${describe(name)}`)
   if (name.includes('.')) throw new ArgumentError(`${kind} name can't contain ".", got: ${name}`)
   if (name === '') throw new ArgumentError(`${kind} name can't be empty string ""`)
   if (name in module) throw new ArgumentError(`attribute '${name}' already exists`)

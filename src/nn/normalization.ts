@@ -1,12 +1,14 @@
 /** Layers that normalize: over features, or over the batch with running statistics. */
 import { noGrad } from '../autograd/modes.ts'
-import { ones, tensor, zeros } from '../creation.ts'
+import { tensor } from '../creation.ts'
 import { ArgumentError, ShapeError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
+import { checkKind, checkOptions, checkSizes } from '../options.ts'
+import { checkShape } from '../shape.ts'
+import { checkDtype, filled, type LayerOptions, parameter } from './arguments.ts'
 import * as F from './functional.ts'
-import { type LayerOptions, typed } from './linear.ts'
 import { Module } from './module.ts'
-import { Buffer, Parameter } from './parameter.ts'
+import { Buffer, type Parameter } from './parameter.ts'
 
 /** Options of `LayerNorm`. */
 export interface LayerNormLayerOptions extends LayerOptions {
@@ -16,6 +18,13 @@ export interface LayerNormLayerOptions extends LayerOptions {
   readonly elementwiseAffine?: boolean
   /** With the scale, a shift? Default true. */
   readonly bias?: boolean
+}
+
+/** The shape, which may be one size. */
+function shapeOf(op: string, shape: number | readonly number[]): readonly number[] {
+  const sizes = typeof shape === 'number' ? [shape] : shape
+  checkShape(sizes, op)
+  return [...sizes]
 }
 
 /**
@@ -30,11 +39,12 @@ export class LayerNorm extends Module<[Tensor]> {
 
   constructor(normalizedShape: number | readonly number[], options: LayerNormLayerOptions = {}) {
     super()
-    this.normalizedShape = typeof normalizedShape === 'number' ? [normalizedShape] : [...normalizedShape]
+    checkOptions('LayerNorm', options, { dtype: 'any', eps: 'number', elementwiseAffine: 'boolean', bias: 'boolean' })
+    this.normalizedShape = shapeOf('LayerNorm', normalizedShape)
     this.eps = options.eps ?? 1e-5
     const affine = options.elementwiseAffine ?? true
-    this.weight = affine ? new Parameter(ones(this.normalizedShape, typed(options))) : null
-    this.bias = affine && (options.bias ?? true) ? new Parameter(zeros(this.normalizedShape, typed(options))) : null
+    this.weight = affine ? parameter('LayerNorm', this.normalizedShape, options, 1) : null
+    this.bias = affine && (options.bias ?? true) ? parameter('LayerNorm', this.normalizedShape, options) : null
   }
   forward(x: Tensor): Tensor {
     const { weight, bias, eps } = this
@@ -74,16 +84,28 @@ abstract class ChannelNorm extends Module<[x: Tensor]> {
 
   constructor(numFeatures: number, options: BatchNormLayerOptions) {
     super()
+    const op = this.constructor.name
+    checkSizes(op, { numFeatures })
+    checkOptions(op, options, {
+      dtype: 'any',
+      eps: 'number',
+      momentum: 'any',
+      affine: 'boolean',
+      bias: 'boolean',
+      trackRunningStats: 'boolean',
+    })
+    if (options.dtype !== undefined) checkDtype(op, options.dtype)
     const { eps = 1e-5, momentum = 0.1, affine = true, bias = true, trackRunningStats = true } = options
+    if (momentum !== null) checkKind(op, 'momentum', momentum, 'number')
     this.numFeatures = numFeatures
     this.eps = eps
     this.momentum = momentum
     this.trackRunningStats = trackRunningStats
     const shape = [numFeatures]
-    this.weight = affine ? new Parameter(ones(shape, typed(options))) : null
-    this.bias = affine && bias ? new Parameter(zeros(shape, typed(options))) : null
-    this.runningMean = trackRunningStats ? new Buffer(zeros(shape, typed(options))) : null
-    this.runningVar = trackRunningStats ? new Buffer(ones(shape, typed(options))) : null
+    this.weight = affine ? parameter(op, shape, options, 1) : null
+    this.bias = affine && bias ? parameter(op, shape, options) : null
+    this.runningMean = trackRunningStats ? new Buffer(filled(op, shape, options, 0)) : null
+    this.runningVar = trackRunningStats ? new Buffer(filled(op, shape, options, 1)) : null
     this.numBatchesTracked = trackRunningStats ? new Buffer(tensor(0, { dtype: 'int32' })) : null
   }
 
@@ -112,14 +134,12 @@ abstract class BatchNorm extends ChannelNorm {
   forward(x: Tensor): Tensor {
     this.checkRank(x)
     const { runningMean, runningVar, weight, bias, eps } = this
-    let momentum = this.momentum ?? 0
-    if (this.training && this.numBatchesTracked !== null) {
-      const seen = this.numBatchesTracked
-      noGrad(() => seen.add_(1))
-      if (this.momentum === null) momentum = 1 / seen.item()
-    }
+    const seen = this.training ? this.numBatchesTracked : null
+    const momentum = this.momentum ?? (seen === null ? 0 : 1 / (seen.item() + 1))
     const training = this.training || runningMean === null
-    return F.batchNorm(x, { runningMean, runningVar, weight, bias, training, momentum, eps })
+    const y = F.batchNorm(x, { runningMean, runningVar, weight, bias, training, momentum, eps })
+    if (seen !== null) noGrad(() => seen.add_(1))
+    return y
   }
 }
 
@@ -130,7 +150,8 @@ abstract class BatchNorm extends ChannelNorm {
  */
 export class BatchNorm1d extends BatchNorm {
   protected checkRank(x: Tensor): void {
-    if (x.ndim !== 2 && x.ndim !== 3) throw new ArgumentError(`expected 2D or 3D input (got ${x.ndim}D input)`, { shapes: [x.shape] })
+    if (x.ndim !== 2 && x.ndim !== 3)
+      throw new ArgumentError(`expected 2D or 3D input (got ${x.ndim}D input) (BatchNorm1d)`, { op: 'BatchNorm1d', shapes: [x.shape] })
   }
 }
 
@@ -140,14 +161,15 @@ export class BatchNorm1d extends BatchNorm {
  */
 export class BatchNorm2d extends BatchNorm {
   protected checkRank(x: Tensor): void {
-    if (x.ndim !== 4) throw new ArgumentError(`expected 4D input (got ${x.ndim}D input)`, { shapes: [x.shape] })
+    if (x.ndim !== 4)
+      throw new ArgumentError(`expected 4D input (got ${x.ndim}D input) (BatchNorm2d)`, { op: 'BatchNorm2d', shapes: [x.shape] })
   }
 }
 
 /** Channels of each example normalized by themselves: shift, scale and running statistics only where asked for. */
 abstract class InstanceNorm extends ChannelNorm {
   constructor(numFeatures: number, options: BatchNormLayerOptions = {}) {
-    super(numFeatures, { affine: false, trackRunningStats: false, ...options })
+    super(numFeatures, typeof options === 'object' ? { affine: false, trackRunningStats: false, ...options } : options)
   }
   forward(x: Tensor): Tensor {
     this.checkRank(x)
@@ -157,7 +179,7 @@ abstract class InstanceNorm extends ChannelNorm {
     const channels = x.shape.at(1 - this.rank)!
     if (weight !== null && channels !== this.numFeatures)
       throw new ShapeError(
-        `expected input's size at dim=${single ? 0 : 1} to match num_features (${this.numFeatures}), but got: ${channels}`,
+        `expected input's size at dim=${single ? 0 : 1} to match num_features (${this.numFeatures}), but got: ${channels} (${this.constructor.name})`,
         { shapes: [x.shape] },
       )
     const options = { runningMean, runningVar, weight, bias, eps, useInputStats, momentum: this.momentum ?? 0 }
@@ -167,7 +189,9 @@ abstract class InstanceNorm extends ChannelNorm {
   protected checkRank(x: Tensor): void {
     const { rank } = this
     if (x.ndim !== rank && x.ndim !== rank - 1)
-      throw new ArgumentError(`expected ${rank - 1}D or ${rank}D input (got ${x.ndim}D input)`, { shapes: [x.shape] })
+      throw new ArgumentError(`expected ${rank - 1}D or ${rank}D input (got ${x.ndim}D input) (${this.constructor.name})`, {
+        shapes: [x.shape],
+      })
   }
 }
 
@@ -217,14 +241,19 @@ export class GroupNorm extends Module<[x: Tensor]> {
 
   constructor(numGroups: number, numChannels: number, options: GroupNormLayerOptions = {}) {
     super()
+    checkSizes('GroupNorm', { numGroups, numChannels }, 1)
+    checkOptions('GroupNorm', options, { dtype: 'any', eps: 'number', affine: 'boolean', bias: 'boolean' })
+    if (options.dtype !== undefined) checkDtype('GroupNorm', options.dtype)
     if (numChannels % numGroups !== 0)
-      throw new ArgumentError(`num_channels (${numChannels}) must be divisible by num_groups (${numGroups})`)
+      throw new ArgumentError(`num_channels (${numChannels}) must be divisible by num_groups (${numGroups}) (GroupNorm)`, {
+        op: 'GroupNorm',
+      })
     const { eps = 1e-5, affine = true, bias = true } = options
     this.numGroups = numGroups
     this.numChannels = numChannels
     this.eps = eps
-    this.weight = affine ? new Parameter(ones([numChannels], typed(options))) : null
-    this.bias = affine && bias ? new Parameter(zeros([numChannels], typed(options))) : null
+    this.weight = affine ? parameter('GroupNorm', [numChannels], options, 1) : null
+    this.bias = affine && bias ? parameter('GroupNorm', [numChannels], options) : null
   }
   forward(x: Tensor): Tensor {
     const { weight, bias, eps } = this
@@ -254,9 +283,11 @@ export class RMSNorm extends Module<[x: Tensor]> {
 
   constructor(normalizedShape: number | readonly number[], options: RMSNormLayerOptions = {}) {
     super()
-    this.normalizedShape = typeof normalizedShape === 'number' ? [normalizedShape] : [...normalizedShape]
+    checkOptions('RMSNorm', options, { dtype: 'any', eps: 'any', elementwiseAffine: 'boolean' })
+    this.normalizedShape = shapeOf('RMSNorm', normalizedShape)
     this.eps = options.eps ?? null
-    this.weight = (options.elementwiseAffine ?? true) ? new Parameter(ones(this.normalizedShape, typed(options))) : null
+    if (this.eps !== null) checkKind('RMSNorm', 'eps', this.eps, 'number')
+    this.weight = (options.elementwiseAffine ?? true) ? parameter('RMSNorm', this.normalizedShape, options, 1) : null
   }
   forward(x: Tensor): Tensor {
     return F.rmsNorm(x, this.normalizedShape, { weight: this.weight, eps: this.eps })

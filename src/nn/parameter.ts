@@ -5,6 +5,7 @@ import { ArgumentError, DTypeError } from '../errors.ts'
 import { copyInto, fillWith } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
+import { checkKind, checkOptions } from '../options.ts'
 import { emptyPersistent, expectTensor, type TensorCore } from '../tensor.ts'
 
 declare const PARAMETER: unique symbol
@@ -57,9 +58,10 @@ function persistent(op: string, data: Tensor): Tensor {
 
 function makeParameter(data: Tensor, requiresGrad = true): Parameter {
   expectTensor('Parameter', data, 'argument 0')
+  checkKind('Parameter', 'requiresGrad', requiresGrad, 'boolean')
   if (requiresGrad && !data.dt.floating)
     throw new DTypeError(
-      `Only Tensors of floating point and complex dtype can require gradients, got ${data.dtype}; pass false as second argument`,
+      `Only Tensors of floating point and complex dtype can require gradients, got ${data.dtype} (Parameter); pass false as second argument`,
       {
         op: 'Parameter',
         dtypes: [data.dtype],
@@ -73,6 +75,7 @@ function makeParameter(data: Tensor, requiresGrad = true): Parameter {
 
 function makeBuffer(data: Tensor, options: BufferOptions = {}): Tensor {
   expectTensor('Buffer', data, 'argument 0')
+  checkOptions('Buffer', options, { persistent: 'boolean' })
   if (data.requiresGrad) throw new ArgumentError('Buffer: detach() the tensor first: buffers are not trained')
   const t = persistent('Buffer', data)
   buffers.set(t, options.persistent ?? true)

@@ -1,5 +1,9 @@
 /** Pooling layers. */
+import { ArgumentError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
+import { AVERAGE, LARGEST } from '../ops/poolOptions.ts'
+import { checkOptions, describe, type Known } from '../options.ts'
+import { perDim } from './arguments.ts'
 import * as F from './functional.ts'
 import { Layer } from './layer.ts'
 import { Module } from './module.ts'
@@ -10,8 +14,13 @@ const text = (value: unknown): string => (Array.isArray(value) ? `[${value.join(
 abstract class Pool<O extends { readonly stride?: Size; readonly padding?: Size }> extends Module<[Tensor]> {
   readonly kernelSize: Size
   protected readonly options: O
-  constructor(kernelSize: Size, options: O) {
+  constructor(kernelSize: Size, options: O, known: Known<NoInfer<O>>, dims: number) {
     super()
+    const op = this.constructor.name
+    checkOptions(op, options, known)
+    perDim(op, 'kernelSize', kernelSize, dims, 1)
+    perDim(op, 'stride', options.stride ?? kernelSize, dims, 1)
+    perDim(op, 'padding', options.padding ?? 0, dims, 0)
     this.kernelSize = kernelSize
     this.options = options
   }
@@ -31,7 +40,7 @@ abstract class Pool<O extends { readonly stride?: Size; readonly padding?: Size 
 /** The largest element of every window of signals. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool1d.html */
 export class MaxPool1d extends Pool<F.MaxPoolOptions> {
   constructor(kernelSize: Size, options: F.MaxPoolOptions = {}) {
-    super(kernelSize, options)
+    super(kernelSize, options, LARGEST, 1)
   }
   forward(x: Tensor): Tensor {
     return F.maxPool1d(x, this.kernelSize, this.options)
@@ -41,7 +50,7 @@ export class MaxPool1d extends Pool<F.MaxPoolOptions> {
 /** The largest element of every window of images. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool2d.html */
 export class MaxPool2d extends Pool<F.MaxPoolOptions> {
   constructor(kernelSize: Size, options: F.MaxPoolOptions = {}) {
-    super(kernelSize, options)
+    super(kernelSize, options, LARGEST, 2)
   }
   forward(x: Tensor): Tensor {
     return F.maxPool2d(x, this.kernelSize, this.options)
@@ -51,7 +60,7 @@ export class MaxPool2d extends Pool<F.MaxPoolOptions> {
 /** The average of every window of signals. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool1d.html */
 export class AvgPool1d extends Pool<F.AvgPoolOptions> {
   constructor(kernelSize: Size, options: F.AvgPoolOptions = {}) {
-    super(kernelSize, options)
+    super(kernelSize, options, AVERAGE, 1)
   }
   forward(x: Tensor): Tensor {
     return F.avgPool1d(x, this.kernelSize, this.options)
@@ -61,7 +70,7 @@ export class AvgPool1d extends Pool<F.AvgPoolOptions> {
 /** The average of every window of images. @see https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool2d.html */
 export class AvgPool2d extends Pool<F.AvgPoolOptions> {
   constructor(kernelSize: Size, options: F.AvgPoolOptions = {}) {
-    super(kernelSize, options)
+    super(kernelSize, options, AVERAGE, 2)
   }
   forward(x: Tensor): Tensor {
     return F.avgPool2d(x, this.kernelSize, this.options)
@@ -73,6 +82,10 @@ export class AdaptiveAvgPool2d extends Module<[Tensor]> {
   readonly outputSize: number | readonly [number | null, number | null]
   constructor(outputSize: number | readonly [number | null, number | null]) {
     super()
+    if (typeof outputSize !== 'number' && !(Array.isArray(outputSize) && outputSize.length === 2))
+      throw new ArgumentError(`AdaptiveAvgPool2d: expected a number or [rows, columns] for outputSize, got ${describe(outputSize)}`, {
+        op: 'AdaptiveAvgPool2d',
+      })
     this.outputSize = outputSize
   }
   forward(x: Tensor): Tensor {

@@ -1,5 +1,7 @@
 /** Layers that change the size of signals and images: interpolation, shuffled pixels, padding. */
 import type { Tensor } from '../fluent.ts'
+import { checkKind, checkOptions, checkSizes } from '../options.ts'
+import { perDim } from './arguments.ts'
 import * as F from './functional.ts'
 import { Layer } from './layer.ts'
 
@@ -17,6 +19,13 @@ export class Upsample extends Layer {
   readonly recomputeScaleFactor: boolean | null
   constructor(options: F.InterpolateOptions = {}) {
     super()
+    checkOptions('Upsample', options, {
+      size: 'any',
+      scaleFactor: 'any',
+      mode: 'any',
+      alignCorners: 'boolean',
+      recomputeScaleFactor: 'boolean',
+    })
     this.size = options.size ?? null
     this.scaleFactor = options.scaleFactor ?? null
     this.mode = options.mode ?? 'nearest'
@@ -44,6 +53,7 @@ export class PixelShuffle extends Layer {
   readonly upscaleFactor: number
   constructor(upscaleFactor: number) {
     super()
+    checkSizes('PixelShuffle', { upscaleFactor }, 1)
     this.upscaleFactor = upscaleFactor
   }
   forward(x: Tensor): Tensor {
@@ -56,6 +66,7 @@ export class PixelUnshuffle extends Layer {
   readonly downscaleFactor: number
   constructor(downscaleFactor: number) {
     super()
+    checkSizes('PixelUnshuffle', { downscaleFactor }, 1)
     this.downscaleFactor = downscaleFactor
   }
   forward(x: Tensor): Tensor {
@@ -73,7 +84,7 @@ abstract class Pad extends Layer {
     options: { readonly mode?: 'constant' | 'reflect' | 'replicate' | 'circular'; readonly value?: number },
   ) {
     super()
-    this.padding = typeof padding === 'number' ? new Array<number>(2 * dims).fill(padding) : [...padding]
+    this.padding = perDim(this.constructor.name, 'padding', padding, 2 * dims, Number.NEGATIVE_INFINITY)
     this.#options = options
   }
   forward(x: Tensor): Tensor {
@@ -100,6 +111,7 @@ export class ConstantPad1d extends Pad {
   readonly value: number
   constructor(padding: number | readonly number[], value: number) {
     super(1, padding, { value })
+    checkKind('ConstantPad1d', 'value', value, 'number')
     this.value = value
   }
 }
@@ -109,6 +121,7 @@ export class ConstantPad2d extends Pad {
   readonly value: number
   constructor(padding: number | readonly number[], value: number) {
     super(2, padding, { value })
+    checkKind('ConstantPad2d', 'value', value, 'number')
     this.value = value
   }
 }

@@ -1,5 +1,6 @@
 /** Layers that compare vectors. */
 import type { Tensor } from '../fluent.ts'
+import { checkOptions } from '../options.ts'
 import * as F from './functional.ts'
 import { Layer } from './layer.ts'
 
@@ -9,6 +10,7 @@ export class CosineSimilarity extends Layer<[x1: Tensor, x2: Tensor]> {
   readonly eps: number
   constructor(options: F.CosineSimilarityOptions = {}) {
     super()
+    checkOptions('CosineSimilarity', options, { dim: 'integer', eps: 'number' })
     this.dim = options.dim ?? 1
     this.eps = options.eps ?? 1e-8
   }
@@ -24,6 +26,7 @@ export class PairwiseDistance extends Layer<[x1: Tensor, x2: Tensor]> {
   readonly keepdim: boolean
   constructor(options: F.PairwiseDistanceOptions = {}) {
     super()
+    checkOptions('PairwiseDistance', options, { p: 'number', eps: 'number', keepdim: 'boolean' })
     this.p = options.p ?? 2
     this.eps = options.eps ?? 1e-6
     this.keepdim = options.keepdim ?? false

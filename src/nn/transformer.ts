@@ -1,13 +1,17 @@
 /** A layer of a transformer's encoder. */
 import { ArgumentError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
-import { describe } from '../options.ts'
+import { checkOptions, checkSizes, describe } from '../options.ts'
+import { expectTensor } from '../tensor.ts'
+import { typed } from './arguments.ts'
 import { MultiheadAttention } from './attention.ts'
 import { Dropout } from './dropout.ts'
 import * as F from './functional.ts'
-import { type BiasOptions, Linear, typed } from './linear.ts'
+import { BIASED, type BiasOptions, Linear } from './linear.ts'
 import { Module } from './module.ts'
 import { LayerNorm } from './normalization.ts'
+
+const OP = 'TransformerEncoderLayer'
 
 /** Options of `TransformerEncoderLayer`. */
 export interface TransformerEncoderLayerOptions extends BiasOptions {
@@ -56,9 +60,21 @@ export class TransformerEncoderLayer extends Module<[Tensor, EncodeOptions?]> {
 
   constructor(dModel: number, nhead: number, options: TransformerEncoderLayerOptions = {}) {
     super()
+    checkOptions(OP, options, {
+      ...BIASED,
+      dimFeedforward: 'any',
+      dropout: 'number',
+      activation: 'any',
+      layerNormEps: 'number',
+      batchFirst: 'boolean',
+      normFirst: 'boolean',
+    })
     const { dimFeedforward = 2048, dropout = 0.1, activation = 'relu', layerNormEps = 1e-5, bias = true } = options
     if (activation !== 'relu' && activation !== 'gelu' && typeof activation !== 'function')
-      throw new ArgumentError(`activation should be relu/gelu, not ${describe(activation)}: 'relu', 'gelu' or a function`)
+      throw new ArgumentError(`activation should be relu/gelu, not ${describe(activation)}: 'relu', 'gelu' or a function (${OP})`, {
+        op: OP,
+      })
+    checkSizes(OP, { dModel, nhead, dimFeedforward }, 1)
     const map = { ...typed(options), bias }
     const norm = { ...map, eps: layerNormEps }
     this.selfAttn = new MultiheadAttention(dModel, nhead, { ...map, dropout, batchFirst: options.batchFirst ?? false })
@@ -74,6 +90,8 @@ export class TransformerEncoderLayer extends Module<[Tensor, EncodeOptions?]> {
   }
 
   forward(src: Tensor, options: EncodeOptions = {}): Tensor {
+    expectTensor(OP, src, 'the input')
+    checkOptions(OP, options, { srcMask: 'any', srcKeyPaddingMask: 'any' })
     const attend = (x: Tensor): Tensor => {
       const masks = { attnMask: options.srcMask ?? null, keyPaddingMask: options.srcKeyPaddingMask ?? null }
       return this.dropout1.call(this.selfAttn.call(x, x, x, { ...masks, needWeights: false })[0])

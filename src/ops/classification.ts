@@ -11,10 +11,9 @@ import { ElementwiseOp } from '../op/elementwise.ts'
 import type { Reduction } from '../op/folded.ts'
 import { followed } from '../op/follow.ts'
 import { type Context, emptyLike, type GeneralOp, general, OUT, vjp } from '../op/general.ts'
-import type { Known } from '../options.ts'
 import { numel, type Shape, sameShape } from '../shape.ts'
 import { type ArrayLike, address, empty, expectTensor, expectTensorOrNone, readAll, TensorCore } from '../tensor.ts'
-import { type LossOptions, reduced, reductionOf, samePair } from './lossOptions.ts'
+import { CROSS_ENTROPY, LIKELIHOOD, type LossOptions, reduced, reductionOf, samePair } from './lossOptions.ts'
 
 /** Options of `nllLoss`. */
 export interface NLLOptions extends LossOptions {
@@ -29,7 +28,6 @@ export interface CrossEntropyOptions extends NLLOptions {
   /** Share of the uniform distribution mixed into the target, 0 to 1. Default 0. */
   readonly labelSmoothing?: number
 }
-const KNOWN: Known<NLLOptions> = { reduction: 'any', weight: 'any', ignoreIndex: 'integer' }
 
 interface Likelihood {
   readonly op: string
@@ -227,7 +225,7 @@ function likelihood(op: string, input: Tensor, target: Tensor, options: NLLOptio
 export function nllLoss(input: Tensor, target: Tensor, options: NLLOptions = {}): Tensor {
   expectTensor('nllLoss', input, 'the input')
   expectTensor('nllLoss', target, 'the target')
-  return likelihood('nllLoss', input, target, options, reductionOf('nllLoss', options, KNOWN), false)
+  return likelihood('nllLoss', input, target, options, reductionOf('nllLoss', options, LIKELIHOOD), false)
 }
 
 /** Division by a number as torch's C++ records it. */
@@ -249,7 +247,7 @@ const divideByNumber = /* @__PURE__ */ new ElementwiseOp('div', 1, {
 export function crossEntropy(input: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
   expectTensor('crossEntropy', input, 'the input')
   expectTensor('crossEntropy', target, 'the target')
-  const reduction = reductionOf('crossEntropy', options, { ...KNOWN, labelSmoothing: 'number' })
+  const reduction = reductionOf('crossEntropy', options, CROSS_ENTROPY)
   const { labelSmoothing = 0 } = options
   if (!(labelSmoothing >= 0 && labelSmoothing <= 1))
     throw new ArgumentError(`label_smoothing must be between 0.0 and 1.0. Got: ${labelSmoothing} as labelSmoothing of crossEntropy`, {

@@ -2,7 +2,7 @@
 import { ArgumentError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { checkOptions } from '../options.ts'
-import { defaultGenerator, type Generator } from '../random.ts'
+import { type Generator, generatorOf } from '../random.ts'
 import { expectTensor } from '../tensor.ts'
 import { draw, drawn } from './drawing.ts'
 
@@ -19,7 +19,8 @@ export function dropout(
 ): Tensor {
   expectTensor('dropout', x, 'argument 0')
   checkOptions('dropout', options, { p: 'number', training: 'boolean', generator: 'any' })
-  const { p = 0.5, training = true, generator = defaultGenerator } = options
+  const { p = 0.5, training = true } = options
+  const generator = generatorOf('dropout', options.generator)
   if (!(p >= 0 && p <= 1)) throw new ArgumentError(`dropout probability has to be between 0 and 1, but got ${p}`, { op: 'dropout' })
   if (!training || p === 0) return x
   const mask = drawn('dropout', x.shape, x.dt, (out) => draw('bernoulli', out, generator, 1 - p, p === 1 ? 0 : 1 / (1 - p)))

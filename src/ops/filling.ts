@@ -7,7 +7,8 @@ import { copyInto } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import { type GeneralOp, general, inFront, vjp } from '../op/general.ts'
-import { defaultGenerator, type Generator } from '../random.ts'
+import { checkKind, checkOptions } from '../options.ts'
+import { type Generator, generatorOf } from '../random.ts'
 import { dataView, empty, expectTensor, readAll } from '../tensor.ts'
 import { draw, drawingLevel } from './drawing.ts'
 import { overwrite } from './overwrite.ts'
@@ -23,8 +24,24 @@ function floats(op: string, dt: DTypeInfo): void {
   if (!dt.floating) throw new DTypeError(`${op}: only float32 and float64 are supported, got ${dt.name}`, { op, dtypes: [dt.name] })
 }
 
-function fillWithDraws(op: string, node: string, x: Tensor, kind: DrawKind, generator: Generator, a: number, b: number): Tensor {
+function generatorIn(op: string, options: GeneratorOption | undefined): Generator {
+  checkOptions(op, options, { generator: 'any' })
+  return generatorOf(op, options?.generator)
+}
+
+function fillWithDraws(
+  op: string,
+  node: string,
+  x: Tensor,
+  kind: DrawKind,
+  options: GeneratorOption | undefined,
+  a: number,
+  b: number,
+): Tensor {
   expectTensor(op, x, 'argument 0')
+  if (kind !== 'bernoulli') floats(op, x.dt)
+  for (const n of [a, b]) checkKind(op, 'a parameter', n, 'number')
+  const generator = generatorIn(op, options)
   if (drawingLevel(op)?.randomness === 'different' && !isBatched(x)) {
     throw new UnsupportedError(
       `${op}: vmap: Cannot ask for different inplace randomness on an unbatched tensor. This will appear like same randomness`,
@@ -45,9 +62,8 @@ function fillWithDraws(op: string, node: string, x: Tensor, kind: DrawKind, gene
  * zeros([3]).uniform_(2, 2).tolist() // [2, 2, 2]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.uniform_.html
  */
-export function uniform_(x: Tensor, from = 0, to = 1, options: GeneratorOption = {}): Tensor {
-  floats('uniform_', x.dt)
-  return fillWithDraws('uniform_', 'UniformBackward0', x, 'uniform', options.generator ?? defaultGenerator, from, to)
+export function uniform_(x: Tensor, from = 0, to = 1, options?: GeneratorOption): Tensor {
+  return fillWithDraws('uniform_', 'UniformBackward0', x, 'uniform', options, from, to)
 }
 
 /**
@@ -56,9 +72,8 @@ export function uniform_(x: Tensor, from = 0, to = 1, options: GeneratorOption =
  * zeros([3]).normal_(5, 0).tolist() // [5, 5, 5]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.normal_.html
  */
-export function normal_(x: Tensor, mean = 0, std = 1, options: GeneratorOption = {}): Tensor {
-  floats('normal_', x.dt)
-  return fillWithDraws('normal_', 'NormalBackward0', x, 'normal', options.generator ?? defaultGenerator, mean, std)
+export function normal_(x: Tensor, mean = 0, std = 1, options?: GeneratorOption): Tensor {
+  return fillWithDraws('normal_', 'NormalBackward0', x, 'normal', options, mean, std)
 }
 
 /**
@@ -67,8 +82,8 @@ export function normal_(x: Tensor, mean = 0, std = 1, options: GeneratorOption =
  * zeros([3]).bernoulli_(1).tolist() // [1, 1, 1]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.bernoulli_.html
  */
-export function bernoulli_(x: Tensor, p = 0.5, options: GeneratorOption = {}): Tensor {
-  return fillWithDraws('bernoulli_', 'BernoulliBackward0', x, 'bernoulli', options.generator ?? defaultGenerator, p, 1)
+export function bernoulli_(x: Tensor, p = 0.5, options?: GeneratorOption): Tensor {
+  return fillWithDraws('bernoulli_', 'BernoulliBackward0', x, 'bernoulli', options, p, 1)
 }
 
 const bernoulliOp: GeneralOp<{ readonly generator: Generator }> = /* @__PURE__ */ general('bernoulli', {
@@ -99,10 +114,10 @@ const bernoulliOp: GeneralOp<{ readonly generator: Generator }> = /* @__PURE__ *
  * tensor([0, 1]).bernoulli().tolist() // [0, 1]
  * @see https://docs.pytorch.org/docs/stable/generated/torch.bernoulli.html
  */
-export function bernoulli(x: Tensor, options: GeneratorOption = {}): Tensor {
+export function bernoulli(x: Tensor, options?: GeneratorOption): Tensor {
   expectTensor('bernoulli', x, 'argument 0')
   floats('bernoulli', x.dt)
   const level = drawingLevel('bernoulli')
   const each = level?.randomness === 'different' && !isBatched(x) ? (wrap(level, x.expand([level.size, ...x.shape])) as Tensor) : x
-  return bernoulliOp.one([each], { generator: options.generator ?? defaultGenerator })
+  return bernoulliOp.one([each], { generator: generatorIn('bernoulli', options) })
 }

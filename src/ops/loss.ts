@@ -8,7 +8,19 @@ import { type FoldedOp, type FoldedRecord, folded, type Reduction } from '../op/
 import { checkOptions } from '../options.ts'
 import { expectTensor, expectTensorOrNone, readAll, type TensorCore } from '../tensor.ts'
 import { warn } from '../warnings.ts'
-import { broadcastPair, type LossOptions, REDUCTION, reduced, reductionOf, samePair } from './lossOptions.ts'
+import {
+  broadcastPair,
+  HUBER,
+  KL_DIV,
+  LOGITS,
+  type LossOptions,
+  REDUCTION,
+  reduced,
+  reductionOf,
+  SMOOTH_L1,
+  samePair,
+  WEIGHTED,
+} from './lossOptions.ts'
 
 export type { Reduction } from '../op/folded.ts'
 export type { LossOptions } from './lossOptions.ts'
@@ -61,6 +73,12 @@ const huberOp: FoldedOp = /* @__PURE__ */ folded('huberLoss', {
   vjp: [(g, [a, b], [delta]) => g.mul(limited(a!.sub(b!), delta!)), (g, [a, b], [delta]) => g.mul(limited(b!.sub(a!), delta!))],
 })
 
+/** Options of `huberLoss`. */
+export interface HuberOptions extends LossOptions {
+  /** The distance from which on the loss is linear. Default 1. */
+  readonly delta?: number
+}
+
 /**
  * (input − target)²/2 up to a distance of `delta`, linear beyond.
  * Errors: ArgumentError for delta ≤ 0.
@@ -68,9 +86,9 @@ const huberOp: FoldedOp = /* @__PURE__ */ folded('huberLoss', {
  * nn.functional.huberLoss(tensor([0, 3]), tensor([1, 1])).item() // 1
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.huber_loss.html
  */
-export function huberLoss(input: Tensor, target: Tensor, options: LossOptions & { readonly delta?: number } = {}): Tensor {
+export function huberLoss(input: Tensor, target: Tensor, options: HuberOptions = {}): Tensor {
   broadcastPair('huberLoss', input, target)
-  const reduction = reductionOf('huberLoss', options, { ...REDUCTION, delta: 'number' })
+  const reduction = reductionOf('huberLoss', options, HUBER)
   const { delta = 1 } = options
   if (!(delta > 0))
     throw new ArgumentError(`huber_loss does not support non-positive values for delta: huberLoss got ${delta}`, { op: 'huberLoss' })
@@ -95,6 +113,12 @@ const smoothL1Op: FoldedOp = /* @__PURE__ */ folded('smoothL1Loss', {
   ],
 })
 
+/** Options of `smoothL1Loss`. */
+export interface SmoothL1Options extends LossOptions {
+  /** The distance from which on the loss is linear. Default 1. */
+  readonly beta?: number
+}
+
 /**
  * Huber's loss over `beta`: slope ±1 beyond a distance of beta.
  * Errors: ArgumentError for beta < 0.
@@ -102,9 +126,9 @@ const smoothL1Op: FoldedOp = /* @__PURE__ */ folded('smoothL1Loss', {
  * nn.functional.smoothL1Loss(tensor([0, 3]), tensor([1, 1])).item() // 1
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.smooth_l1_loss.html
  */
-export function smoothL1Loss(input: Tensor, target: Tensor, options: LossOptions & { readonly beta?: number } = {}): Tensor {
+export function smoothL1Loss(input: Tensor, target: Tensor, options: SmoothL1Options = {}): Tensor {
   broadcastPair('smoothL1Loss', input, target)
-  const reduction = reductionOf('smoothL1Loss', options, { ...REDUCTION, beta: 'number' })
+  const reduction = reductionOf('smoothL1Loss', options, SMOOTH_L1)
   const { beta = 1 } = options
   if (beta === 0) return within('smoothL1Loss', () => reduced(input.sub(target).abs(), reduction))
   if (!(beta > 0))
@@ -150,7 +174,7 @@ export interface KLDivOptions {
 export function klDiv(input: Tensor, target: Tensor, options: KLDivOptions = {}): Tensor {
   expectTensor('klDiv', input, 'the input')
   expectTensor('klDiv', target, 'the target')
-  checkOptions('klDiv', options, { reduction: 'any', logTarget: 'boolean' })
+  checkOptions('klDiv', options, KL_DIV)
   const { reduction = 'mean', logTarget = false } = options
   if (reduction === 'mean')
     warn(
@@ -260,7 +284,7 @@ const bceWeightedOp: FoldedOp = /* @__PURE__ */ folded('binaryCrossEntropy', /* 
  */
 export function binaryCrossEntropy(input: Tensor, target: Tensor, options: BinaryCrossEntropyOptions = {}): Tensor {
   samePair('binaryCrossEntropy', input, target)
-  const reduction = reductionOf('binaryCrossEntropy', options, { ...REDUCTION, weight: 'any' })
+  const reduction = reductionOf('binaryCrossEntropy', options, WEIGHTED)
   const { weight } = options
   expectTensorOrNone('binaryCrossEntropy', weight, 'the weight')
   if (!weight) return bceOp.call([input, target], reduction)
@@ -325,7 +349,7 @@ const logitsBothOp: FoldedOp = /* @__PURE__ */ folded('binaryCrossEntropyWithLog
  */
 export function binaryCrossEntropyWithLogits(input: Tensor, target: Tensor, options: BinaryCrossEntropyWithLogitsOptions = {}): Tensor {
   samePair('binaryCrossEntropyWithLogits', input, target)
-  const reduction = reductionOf('binaryCrossEntropyWithLogits', options, { ...REDUCTION, weight: 'any', posWeight: 'any' })
+  const reduction = reductionOf('binaryCrossEntropyWithLogits', options, LOGITS)
   const { weight, posWeight } = options
   expectTensorOrNone('binaryCrossEntropyWithLogits', weight, 'the weight')
   expectTensorOrNone('binaryCrossEntropyWithLogits', posWeight, 'the weight of positive examples')

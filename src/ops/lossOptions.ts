@@ -6,6 +6,16 @@ import { checkOptions, type Known } from '../options.ts'
 import { broadcast, sameShape } from '../shape.ts'
 import { expectTensor } from '../tensor.ts'
 import { warn } from '../warnings.ts'
+import type { CrossEntropyOptions, NLLOptions } from './classification.ts'
+import type { BinaryCrossEntropyWithLogitsOptions, HuberOptions, KLDivOptions, SmoothL1Options } from './loss.ts'
+import type {
+  GaussianNLLOptions,
+  MarginOptions,
+  MultiMarginOptions,
+  PoissonNLLOptions,
+  TripletMarginOptions,
+  WeightedLossOptions,
+} from './margin.ts'
 
 /** Options of most losses. */
 export interface LossOptions {
@@ -15,6 +25,24 @@ export interface LossOptions {
 
 /** What losses have that have nothing else. */
 export const REDUCTION: Known<LossOptions> = { reduction: 'any' }
+// The same of the others, for the functions and for the modules.
+export const HUBER: Known<HuberOptions> = { reduction: 'any', delta: 'number' }
+export const SMOOTH_L1: Known<SmoothL1Options> = { reduction: 'any', beta: 'number' }
+export const KL_DIV: Known<KLDivOptions> = { reduction: 'any', logTarget: 'boolean' }
+export const WEIGHTED: Known<WeightedLossOptions> = { reduction: 'any', weight: 'any' }
+export const LOGITS: Known<BinaryCrossEntropyWithLogitsOptions> = { reduction: 'any', weight: 'any', posWeight: 'any' }
+export const LIKELIHOOD: Known<NLLOptions> = { reduction: 'any', weight: 'any', ignoreIndex: 'integer' }
+export const CROSS_ENTROPY: Known<CrossEntropyOptions> = {
+  reduction: 'any',
+  weight: 'any',
+  ignoreIndex: 'integer',
+  labelSmoothing: 'number',
+}
+export const POISSON: Known<PoissonNLLOptions> = { reduction: 'any', logInput: 'boolean', full: 'boolean', eps: 'number' }
+export const GAUSSIAN: Known<GaussianNLLOptions> = { reduction: 'any', full: 'boolean', eps: 'number' }
+export const MARGIN: Known<MarginOptions> = { reduction: 'any', margin: 'number' }
+export const TRIPLET: Known<TripletMarginOptions> = { reduction: 'any', margin: 'number', p: 'number', eps: 'number', swap: 'boolean' }
+export const MULTI_MARGIN: Known<MultiMarginOptions> = { reduction: 'any', weight: 'any', p: 'any', margin: 'number' }
 
 /** The reduction asked for, in options of which `known` are all there are. Errors: ArgumentError. */
 export function reductionOf<O extends LossOptions>(op: string, options: O, known: Known<NoInfer<O>>): Reduction {

@@ -4,10 +4,9 @@ import { ArgumentError, DTypeError, ShapeError, show, within } from '../errors.t
 import type { Tensor } from '../fluent.ts'
 import { ElementwiseOp } from '../op/elementwise.ts'
 import { type Context, type GeneralOp, general, vjp } from '../op/general.ts'
-import type { Known } from '../options.ts'
 import { type Shape, sameShape } from '../shape.ts'
 import { expectTensor, expectTensorOrNone, type TensorCore } from '../tensor.ts'
-import { type LossOptions, REDUCTION, reduced, reductionOf } from './lossOptions.ts'
+import { GAUSSIAN, type LossOptions, MARGIN, MULTI_MARGIN, POISSON, reduced, reductionOf, TRIPLET, WEIGHTED } from './lossOptions.ts'
 import { pairwiseDistance } from './similarity.ts'
 
 function expectTensors(op: string, tensors: Readonly<Record<string, unknown>>): void {
@@ -32,7 +31,7 @@ export interface PoissonNLLOptions extends LossOptions {
  */
 export function poissonNllLoss(input: Tensor, target: Tensor, options: PoissonNLLOptions = {}): Tensor {
   expectTensors('poissonNllLoss', { input, target })
-  const reduction = reductionOf('poissonNllLoss', options, { ...REDUCTION, logInput: 'boolean', full: 'boolean', eps: 'number' })
+  const reduction = reductionOf('poissonNllLoss', options, POISSON)
   const { logInput = true, full = false, eps = 1e-8 } = options
   return within('poissonNllLoss', () => {
     const loss = logInput ? input.exp().sub(target.mul(input)) : input.sub(target.mul(input.add(eps).log()))
@@ -91,7 +90,7 @@ function varianceFor(input: Tensor, variance: Tensor): Tensor {
  */
 export function gaussianNllLoss(input: Tensor, target: Tensor, variance: Tensor | number, options: GaussianNLLOptions = {}): Tensor {
   expectTensors('gaussianNllLoss', { input, target })
-  const reduction = reductionOf('gaussianNllLoss', options, { ...REDUCTION, full: 'boolean', eps: 'number' })
+  const reduction = reductionOf('gaussianNllLoss', options, GAUSSIAN)
   const given = typeof variance === 'number' ? input.onesLike().mul(variance) : variance
   expectTensor('gaussianNllLoss', given, 'the variance')
   let bare: TensorCore = given
@@ -113,7 +112,6 @@ export function gaussianNllLoss(input: Tensor, target: Tensor, variance: Tensor 
 export interface MarginOptions extends LossOptions {
   readonly margin?: number
 }
-const MARGIN: Known<MarginOptions> = { reduction: 'any', margin: 'number' }
 
 /**
  * The input where the target is 1, max(0, margin − input) where it is −1; the sum of both for other targets. The margin is 1.
@@ -206,7 +204,7 @@ export interface TripletMarginOptions extends MarginOptions {
 export function tripletMarginLoss(anchor: Tensor, positive: Tensor, negative: Tensor, options: TripletMarginOptions = {}): Tensor {
   const op = 'tripletMarginLoss'
   expectTensors(op, { anchor, positive, negative })
-  const reduction = reductionOf(op, options, { ...MARGIN, p: 'number', eps: 'number', swap: 'boolean' })
+  const reduction = reductionOf(op, options, TRIPLET)
   const { margin = 1, p = 2, eps = 1e-6, swap = false } = options
   if (!(margin > 0)) throw new ArgumentError(`margin must be greater than 0, got ${margin} (${op})`, { op })
   if (anchor.ndim !== positive.ndim || anchor.ndim !== negative.ndim)
@@ -227,7 +225,6 @@ export interface WeightedLossOptions extends LossOptions {
   /** A factor per class. */
   readonly weight?: Tensor | null
 }
-const WEIGHTED: Known<WeightedLossOptions> = { reduction: 'any', weight: 'any' }
 
 const logSigmoidOf = (x: Tensor): Tensor => x.minimum(0).sub(x.abs().neg().exp().log1p())
 
@@ -314,7 +311,7 @@ export interface MultiMarginOptions extends WeightedLossOptions {
 export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMarginOptions = {}): Tensor {
   const op = 'multiMarginLoss'
   expectTensors(op, { input, target })
-  const reduction = reductionOf(op, options, { ...WEIGHTED, p: 'any', margin: 'number' })
+  const reduction = reductionOf(op, options, MULTI_MARGIN)
   const { p = 1, margin = 1, weight } = options
   expectTensorOrNone(op, weight, 'the weight')
   if (p !== 1 && p !== 2) throw new ArgumentError(`only p == 1 and p == 2 supported, ${op} got ${String(p)}`, { op })

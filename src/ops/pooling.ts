@@ -8,9 +8,10 @@ import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import type { Owner } from '../memory/storage.ts'
 import { type GeneralOp, general, inFront, OUT, vjp } from '../op/general.ts'
-import { checkOptions, type Known } from '../options.ts'
+import { checkOptions, describe, type Known } from '../options.ts'
 import { numel, type Shape } from '../shape.ts'
-import { type ArrayLike, address, empty, expectTensor, TensorCore, writeAll } from '../tensor.ts'
+import { type ArrayLike, address, checkAddressable, empty, expectTensor, TensorCore, writeAll } from '../tensor.ts'
+import { AVERAGE, LARGEST } from './poolOptions.ts'
 import { eachPlace, type Pair, type PairOption, pair, type Windows, windowCount } from './window.ts'
 
 /** Options of `maxPool1d` and `maxPool2d`; one number stands for all spatial dims. */
@@ -39,14 +40,6 @@ export interface AvgPoolOptions {
 export interface MaxPooled {
   readonly values: Tensor
   readonly indices: Tensor
-}
-
-const LARGEST: Known<MaxPoolOptions> = { stride: 'any', padding: 'any', dilation: 'any', ceilMode: 'boolean' }
-const AVERAGE: Known<AvgPoolOptions> = {
-  stride: 'any',
-  padding: 'any',
-  ceilMode: 'boolean',
-  countIncludePad: 'boolean',
 }
 
 /** Checks and sizes of a pooling of `dims` spatial dims; x has one dim more, or two with the batch. */
@@ -376,8 +369,14 @@ export function adaptiveAvgPool2d(x: Tensor, outputSize: number | readonly [numb
   if (!x.dt.floating)
     throw new DTypeError(`"${op}" not implemented for '${x.dtype}'; convert first, e.g. x.to('float32')`, { op, dtypes: [x.dtype] })
   const image: Pair = [shape[rank - 2]!, shape[rank - 1]!]
-  const sizes = typeof outputSize === 'number' ? [outputSize, outputSize] : outputSize.map((n, d) => n ?? image[d as 0 | 1])
+  if (typeof outputSize !== 'number' && !Array.isArray(outputSize))
+    throw new ArgumentError(`${op}: expected a number or [rows, columns] for the output size, got ${describe(outputSize)}`, { op })
+  const sizes =
+    typeof outputSize === 'number'
+      ? [outputSize, outputSize]
+      : (outputSize as readonly (number | null)[]).map((n, d) => n ?? image[d as 0 | 1])
   const map = pair(sizes, 2, 0, 1, 'output size', op)
+  checkAddressable(op, [...shape.slice(0, -2), ...map], x.dt)
   if (map[0] === 1 && map[1] === 1) return x.mean({ dim: [-2, -1], keepdim: true })
   return adaptive.one([x], { image, map })
 }

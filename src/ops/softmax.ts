@@ -8,6 +8,7 @@ import type { Tensor } from '../fluent.ts'
 import type { Owner } from '../memory/storage.ts'
 import { followed } from '../op/follow.ts'
 import { emptyLike, type GeneralOp, general, OUT, vjp } from '../op/general.ts'
+import { checkOptions } from '../options.ts'
 import { type Shape, wrapDim } from '../shape.ts'
 import { address, expectTensor, type TensorCore } from '../tensor.ts'
 
@@ -83,9 +84,10 @@ const logSoftmaxOp: GeneralOp<Along> = /* @__PURE__ */ general('logSoftmax', {
 
 const NAMES: Readonly<Partial<Record<DType, string>>> = { int32: 'Int', uint8: 'Byte', bool: 'Bool' }
 
-function prepared(op: SoftmaxOp, x: Tensor, dim: number, options: SoftmaxOptions): { t: Tensor; p: Along } {
+function prepared(op: SoftmaxOp, x: Tensor, dim: number, options: SoftmaxOptions | undefined): { t: Tensor; p: Along } {
   expectTensor(op, x, 'argument 0')
-  const t = options.dtype === undefined || dtypeInfo(options.dtype) === x.dt ? x : x.to(options.dtype)
+  checkOptions(op, options, { dtype: 'any' })
+  const t = options?.dtype === undefined || dtypeInfo(options.dtype, op) === x.dt ? x : x.to(options.dtype)
   const p = { dim: wrapDim(dim, t.layout.rank, op) }
   if (!t.dt.floating) {
     const torch = op === 'softmax' ? 'softmax' : 'log_softmax'
@@ -104,7 +106,7 @@ function prepared(op: SoftmaxOp, x: Tensor, dim: number, options: SoftmaxOptions
  * tensor([1, 2, 3]).softmax(0) // tensor([0.0900, 0.2447, 0.6652])
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softmax.html
  */
-export function softmax(x: Tensor, dim: number, options: SoftmaxOptions = {}): Tensor {
+export function softmax(x: Tensor, dim: number, options?: SoftmaxOptions): Tensor {
   const { t, p } = prepared('softmax', x, dim, options)
   return softmaxOp.one([t], p)
 }
@@ -115,7 +117,7 @@ export function softmax(x: Tensor, dim: number, options: SoftmaxOptions = {}): T
  * tensor([0, 0]).logSoftmax(0) // tensor([-0.6931, -0.6931])
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.log_softmax.html
  */
-export function logSoftmax(x: Tensor, dim: number, options: SoftmaxOptions = {}): Tensor {
+export function logSoftmax(x: Tensor, dim: number, options?: SoftmaxOptions): Tensor {
   const { t, p } = prepared('logSoftmax', x, dim, options)
   return logSoftmaxOp.one([t], p)
 }

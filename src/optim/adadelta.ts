@@ -18,7 +18,7 @@ export interface AdadeltaOptions extends CommonOptions {
  */
 export class Adadelta extends FusedOptimizer<AdadeltaOptions> {
   constructor(params: Params<AdadeltaOptions>, options: Partial<AdadeltaOptions> = {}) {
-    super(params, { lr: 1, rho: 0.9, eps: 1e-6, weightDecay: 0, maximize: false, ...options })
+    super(params, { lr: 1, rho: 0.9, eps: 1e-6, weightDecay: 0, maximize: false }, options)
   }
 
   protected check(o: AdadeltaOptions): void {

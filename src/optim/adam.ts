@@ -22,7 +22,7 @@ const DECOUPLED = 8
  */
 export class Adam extends FusedOptimizer<AdamOptions> {
   constructor(params: Params<AdamOptions>, options: Partial<AdamOptions> = {}) {
-    super(params, { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, amsgrad: false, maximize: false, ...options })
+    super(params, { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, amsgrad: false, maximize: false }, options)
   }
 
   protected check(o: AdamOptions): void {
@@ -74,7 +74,7 @@ export class Adam extends FusedOptimizer<AdamOptions> {
  */
 export class AdamW extends Adam {
   constructor(params: Params<AdamOptions>, options: Partial<AdamOptions> = {}) {
-    super(params, { weightDecay: 1e-2, ...options })
+    super(params, typeof options === 'object' ? { weightDecay: 1e-2, ...options } : options)
   }
 
   protected override variant(o: AdamOptions): number {

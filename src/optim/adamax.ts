@@ -17,7 +17,7 @@ export interface AdamaxOptions extends CommonOptions {
  */
 export class Adamax extends FusedOptimizer<AdamaxOptions> {
   constructor(params: Params<AdamaxOptions>, options: Partial<AdamaxOptions> = {}) {
-    super(params, { lr: 2e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, maximize: false, ...options })
+    super(params, { lr: 2e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, maximize: false }, options)
   }
 
   protected check(o: AdamaxOptions): void {

@@ -19,7 +19,7 @@ export interface ASGDOptions extends CommonOptions {
  */
 export class ASGD extends FusedOptimizer<ASGDOptions> {
   constructor(params: Params<ASGDOptions>, options: Partial<ASGDOptions> = {}) {
-    super(params, { lr: 1e-2, lambd: 1e-4, alpha: 0.75, t0: 1e6, weightDecay: 0, maximize: false, ...options })
+    super(params, { lr: 1e-2, lambd: 1e-4, alpha: 0.75, t0: 1e6, weightDecay: 0, maximize: false }, options)
   }
 
   protected check(o: ASGDOptions): void {

@@ -109,16 +109,19 @@ function remember(m: Memory, gradient: Tensor, size: number): void {
 export class LBFGS extends Optimizer<LBFGSOptions> {
   constructor(params: Params<LBFGSOptions>, options: Partial<LBFGSOptions> = {}) {
     const maxIter = options.maxIter ?? 20
-    super(params, {
-      lr: 1,
-      maxIter,
-      maxEval: Math.floor((maxIter * 5) / 4),
-      toleranceGrad: 1e-7,
-      toleranceChange: 1e-9,
-      historySize: 100,
-      lineSearchFn: null,
-      ...options,
-    })
+    super(
+      params,
+      {
+        lr: 1,
+        maxIter,
+        maxEval: Math.floor((maxIter * 5) / 4),
+        toleranceGrad: 1e-7,
+        toleranceChange: 1e-9,
+        historySize: 100,
+        lineSearchFn: null,
+      },
+      options,
+    )
     this.onlyGroup()
   }
 

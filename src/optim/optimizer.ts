@@ -6,6 +6,7 @@ import { copyInto, fillWith } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import { zeroGradient } from '../nn/parameter.ts'
+import { checkFunction, checkOptions, expectIterable, type Kind, describe as say } from '../options.ts'
 import { sameShape } from '../shape.ts'
 import { emptyPersistent, isTensor, type TensorCore } from '../tensor.ts'
 import { warn } from '../warnings.ts'
@@ -58,15 +59,20 @@ export abstract class Optimizer<H extends object> {
   /** How often `step` ran. */
   stepCount = 0
 
-  constructor(params: Params<H>, defaults: H) {
-    this.defaults = defaults
+  /**
+   * `defaults` are the hyper-parameters there are, `options` those that were given: of names and kinds as in `defaults`.
+   */
+  constructor(params: Params<H>, defaults: H, options: Partial<H> = {}) {
+    const op = this.constructor.name
+    checkOptions<object>(op, options, kindsOf(defaults))
+    this.defaults = { ...defaults, ...options }
     if (isTensor(params) || typeof (params as Iterable<Tensor> | null | undefined)?.[Symbol.iterator] !== 'function') {
       throw new ArgumentError(
-        `params argument given to the optimizer should be an iterable of Tensors or dicts, but got ${describe(params)}; pass a list, or model.parameters()`,
+        `params argument given to the optimizer should be an iterable of Tensors or dicts, but got ${describe(params)} (${op}); pass a list, or model.parameters()`,
       )
     }
     const list = [...(params as Iterable<unknown>)]
-    if (list.length === 0) throw new ArgumentError('optimizer got an empty parameter list')
+    if (list.length === 0) throw new ArgumentError(`optimizer got an empty parameter list (${op})`)
     const isGroup = (x: unknown): boolean => typeof x === 'object' && x !== null && !isTensor(x) && 'params' in x
     if (isGroup(list[0])) for (const g of list) this.addParamGroup(g as GroupOptions<H>)
     else this.addParamGroup({ params: list } as unknown as GroupOptions<H>)
@@ -79,15 +85,23 @@ export abstract class Optimizer<H extends object> {
   addParamGroup(group: GroupOptions<H>): void {
     if (typeof group !== 'object' || group === null || isTensor(group) || !('params' in group))
       throw new ArgumentError(`param_group must be a dict, but got ${describe(group)}: a group is { params, … }`)
-    const params = isTensor(group.params) ? [group.params as Tensor] : [...group.params]
+    const { params: given, initialLr: _from, ...own } = group as GroupOptions<H> & { readonly initialLr?: number }
+    checkOptions<object>(`addParamGroup of ${this.constructor.name}`, own, kindsOf(this.defaults))
+    const params = isTensor(given) ? [given as Tensor] : [...expectIterable('addParamGroup', given, 'parameters')]
     const known = new Set(this.paramGroups.flatMap((g) => g.params))
     for (const p of params) {
-      if (!isTensor(p)) throw new ArgumentError(`optimizer can only optimize Tensors, but one of the params is ${describe(p)}`)
+      if (!isTensor(p))
+        throw new ArgumentError(
+          `optimizer can only optimize Tensors, but one of the params is ${describe(p)} (addParamGroup of ${this.constructor.name})`,
+        )
       if (!p.isLeaf) throw new ArgumentError("can't optimize a non-leaf Tensor")
     }
     const made = { ...this.defaults, ...group, params } as ParamGroup<H>
     for (const [name, value] of Object.entries(made)) {
-      if (value === undefined) throw new ArgumentError(`parameter group didn't specify a value of required optimization parameter ${name}`)
+      if (value === undefined)
+        throw new ArgumentError(
+          `parameter group didn't specify a value of required optimization parameter ${name} (${this.constructor.name})`,
+        )
     }
     this.check(made)
     if (new Set(params).size !== params.length) {
@@ -121,6 +135,7 @@ export abstract class Optimizer<H extends object> {
   step(): undefined
   step<R>(closure: () => R): R
   step<R>(closure?: () => R): R | undefined {
+    if (closure !== undefined) checkFunction('step', closure)
     const loss = closure === undefined ? undefined : enableGrad(closure)
     noGrad(() => {
       for (const group of this.paramGroups) this.updateGroup(group)
@@ -134,6 +149,7 @@ export abstract class Optimizer<H extends object> {
    * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.Optimizer.zero_grad.html
    */
   zeroGrad(options: { readonly setToNone?: boolean } = {}): void {
+    checkOptions('zeroGrad', options, { setToNone: 'boolean' })
     const forget = options.setToNone ?? true
     for (const { params } of this.paramGroups) {
       for (let i = 0; i < params.length; i++) {
@@ -174,6 +190,15 @@ export abstract class Optimizer<H extends object> {
    * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.Optimizer.load_state_dict.html
    */
   loadStateDict(saved: OptimizerState<H>): void {
+    const isRecord = (x: unknown): boolean => typeof x === 'object' && x !== null
+    if (
+      !isRecord(saved) ||
+      !isRecord(saved.state) ||
+      !Object.values(saved.state).every(isRecord) ||
+      !Array.isArray(saved.paramGroups) ||
+      !saved.paramGroups.every((g) => Array.isArray(g?.params))
+    )
+      throw new ArgumentError(`loadStateDict: expected what stateDict gives, { state, paramGroups }, got ${describe(saved)}`)
     if (saved.paramGroups.length !== this.paramGroups.length)
       throw new ArgumentError(
         `loaded state dict has a different number of parameter groups: ${saved.paramGroups.length} instead of ${this.paramGroups.length}`,
@@ -239,6 +264,12 @@ export abstract class Optimizer<H extends object> {
   }
 }
 
+/** The kinds of hyper-parameters, as their defaults show them. */
+function kindsOf(defaults: object): Record<string, Kind> {
+  const kindOf = (v: unknown): Kind => (typeof v === 'number' || typeof v === 'boolean' ? (typeof v as Kind) : 'any')
+  return Object.fromEntries(Object.entries(defaults).map(([name, v]) => [name, kindOf(v)]))
+}
+
 /** Refuses a hyper-parameter that isn't a number ≥ 0. */
 export function checkRate(name: string, value: number): void {
   if (!(value >= 0)) throw new ArgumentError(`Invalid ${name}: ${value}`)
@@ -246,7 +277,8 @@ export function checkRate(name: string, value: number): void {
 
 /** Refuses decay rates of running averages outside [0, 1). */
 export function checkBetas(betas: readonly [number, number]): void {
+  if (!Array.isArray(betas) || betas.length !== 2) throw new ArgumentError(`Invalid betas: expected two numbers, got ${say(betas)}`)
   betas.forEach((b, i) => {
-    if (!(b >= 0 && b < 1)) throw new ArgumentError(`Invalid beta parameter at index ${i}: ${b}`)
+    if (!(typeof b === 'number' && b >= 0 && b < 1)) throw new ArgumentError(`Invalid beta parameter at index ${i}: ${say(b)}`)
   })
 }

@@ -20,7 +20,7 @@ export interface RpropOptions extends Omit<CommonOptions, 'weightDecay'> {
  */
 export class Rprop extends FusedOptimizer<RpropOptions> {
   constructor(params: Params<RpropOptions>, options: Partial<RpropOptions> = {}) {
-    super(params, { lr: 1e-2, etas: [0.5, 1.2], stepSizes: [1e-6, 50], maximize: false, ...options })
+    super(params, { lr: 1e-2, etas: [0.5, 1.2], stepSizes: [1e-6, 50], maximize: false }, options)
   }
 
   protected check(o: RpropOptions): void {

@@ -1,6 +1,7 @@
 /** Schedulers: the base, and those that fall by a rule. */
 import { ArgumentError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
+import { checkFunction, checkKind, checkOptions, checkSizes, describe, expectIterable, type Known } from '../options.ts'
 import { warn } from '../warnings.ts'
 import type { Optimizer, ParamGroup } from './optimizer.ts'
 
@@ -35,6 +36,14 @@ export interface SchedulerOptions {
   readonly lastEpoch?: number
 }
 
+const SCHEDULER: Known<SchedulerOptions> = { lastEpoch: 'integer' }
+const WITH_GAMMA: Known<SchedulerOptions & { readonly gamma?: number }> = { lastEpoch: 'integer', gamma: 'number' }
+
+function expectOptimizer(op: string, optimizer: Optimizer<HasRate>): void {
+  if (!Array.isArray((optimizer as Partial<Optimizer<HasRate>> | null | undefined)?.paramGroups))
+    throw new ArgumentError(`${describe(optimizer)} is not an Optimizer: ${op} changes the learning rates of one`, { op })
+}
+
 /**
  * The base of schedulers: a subclass gives the rate of each group for `this.lastEpoch`. Call `step()` once per epoch,
  * after the optimizer's.
@@ -48,14 +57,18 @@ export abstract class LRScheduler implements Schedule {
   private stepCount = 0
   private last: number[] = []
 
-  constructor(optimizer: Optimizer<HasRate>, options: SchedulerOptions = {}) {
+  /** `known`: the options a subclass has; absent: it looks at them itself. */
+  constructor(optimizer: Optimizer<HasRate>, options: SchedulerOptions = {}, known?: Known<SchedulerOptions>) {
+    const op = this.constructor.name
+    expectOptimizer(op, optimizer)
+    if (known !== undefined) checkOptions(op, options, known)
     this.optimizer = optimizer
     this.lastEpoch = options.lastEpoch ?? -1
     optimizer.paramGroups.forEach((group, i) => {
       if (this.lastEpoch === -1) group.initialLr ??= group.lr
       else if (group.initialLr === undefined)
         throw new ArgumentError(
-          `param 'initial_lr' is not specified in param_groups[${i}] when resuming an optimizer; load its state first`,
+          `param 'initial_lr' is not specified in param_groups[${i}] when resuming an optimizer; load its state first (${op})`,
         )
     })
     this.baseLrs = optimizer.paramGroups.map((group) => group.initialLr!)
@@ -152,7 +165,8 @@ export class StepLR extends LRScheduler {
   readonly stepSize: number
   readonly gamma: number
   constructor(optimizer: Optimizer<HasRate>, stepSize: number, options: SchedulerOptions & { readonly gamma?: number } = {}) {
-    super(optimizer, options)
+    checkSizes('StepLR', { stepSize }, 1)
+    super(optimizer, options, WITH_GAMMA)
     this.stepSize = stepSize
     this.gamma = options.gamma ?? 0.1
     this.start()
@@ -170,7 +184,8 @@ export class MultiStepLR extends LRScheduler {
   readonly milestones: readonly number[]
   readonly gamma: number
   constructor(optimizer: Optimizer<HasRate>, milestones: readonly number[], options: SchedulerOptions & { readonly gamma?: number } = {}) {
-    super(optimizer, options)
+    for (const milestone of expectIterable('MultiStepLR', milestones, 'epochs')) checkSizes('MultiStepLR', { milestone })
+    super(optimizer, options, WITH_GAMMA)
     this.milestones = [...milestones]
     this.gamma = options.gamma ?? 0.1
     this.start()
@@ -187,13 +202,36 @@ export class MultiStepLR extends LRScheduler {
 export class ExponentialLR extends LRScheduler {
   readonly gamma: number
   constructor(optimizer: Optimizer<HasRate>, gamma: number, options: SchedulerOptions = {}) {
-    super(optimizer, options)
+    checkKind('ExponentialLR', 'gamma', gamma, 'number')
+    super(optimizer, options, SCHEDULER)
     this.gamma = gamma
     this.start()
   }
   protected rate(group: ParamGroup<HasRate>): number {
     return this.lastEpoch === 0 ? group.lr : group.lr * this.gamma
   }
+}
+
+/** Options of `LinearLR`. */
+export interface LinearOptions extends SchedulerOptions {
+  /** Default 1/3. */
+  readonly startFactor?: number
+  /** Default 1. */
+  readonly endFactor?: number
+  /** How many epochs it takes. Default 5. */
+  readonly totalIters?: number
+}
+const LINEAR: Known<LinearOptions> = { lastEpoch: 'integer', startFactor: 'number', endFactor: 'number', totalIters: 'integer' }
+const COSINE: Known<SchedulerOptions & { readonly etaMin?: number }> = { lastEpoch: 'integer', etaMin: 'number' }
+const CONSTANT: Known<SchedulerOptions & { readonly factor?: number; readonly totalIters?: number }> = {
+  lastEpoch: 'integer',
+  factor: 'number',
+  totalIters: 'integer',
+}
+const POLYNOMIAL: Known<SchedulerOptions & { readonly totalIters?: number; readonly power?: number }> = {
+  lastEpoch: 'integer',
+  totalIters: 'integer',
+  power: 'number',
 }
 
 /**
@@ -204,18 +242,16 @@ export class LinearLR extends LRScheduler {
   readonly startFactor: number
   readonly endFactor: number
   readonly totalIters: number
-  constructor(
-    optimizer: Optimizer<HasRate>,
-    options: SchedulerOptions & { readonly startFactor?: number; readonly endFactor?: number; readonly totalIters?: number } = {},
-  ) {
-    super(optimizer, options)
+  constructor(optimizer: Optimizer<HasRate>, options: LinearOptions = {}) {
+    super(optimizer, options, LINEAR)
     this.startFactor = options.startFactor ?? 1 / 3
     this.endFactor = options.endFactor ?? 1
     this.totalIters = options.totalIters ?? 5
     if (!(this.startFactor > 0 && this.startFactor <= 1))
-      throw new ArgumentError('Starting multiplicative factor expected to be greater than 0 and less or equal to 1.')
+      throw new ArgumentError('Starting multiplicative factor expected to be greater than 0 and less or equal to 1. (LinearLR)')
     if (!(this.endFactor >= 0 && this.endFactor <= 1))
-      throw new ArgumentError('Ending multiplicative factor expected to be between 0 and 1.')
+      throw new ArgumentError('Ending multiplicative factor expected to be between 0 and 1. (LinearLR)')
+    checkSizes('LinearLR', { totalIters: this.totalIters }, 1)
     this.start()
   }
   /** The factor of the starting rate at an epoch. */
@@ -238,7 +274,8 @@ export class CosineAnnealingLR extends LRScheduler {
   readonly tMax: number
   readonly etaMin: number
   constructor(optimizer: Optimizer<HasRate>, tMax: number, options: SchedulerOptions & { readonly etaMin?: number } = {}) {
-    super(optimizer, options)
+    checkKind('CosineAnnealingLR', 'tMax', tMax, 'number')
+    super(optimizer, options, COSINE)
     this.tMax = tMax
     this.etaMin = options.etaMin ?? 0
     this.start()
@@ -264,8 +301,8 @@ export class CosineAnnealingLR extends LRScheduler {
 export class LambdaLR extends LRScheduler {
   private readonly factors: readonly Factor[]
   constructor(optimizer: Optimizer<HasRate>, factor: Factor | readonly Factor[], options: SchedulerOptions = {}) {
-    super(optimizer, options)
-    this.factors = factorsOf(optimizer, factor)
+    super(optimizer, options, SCHEDULER)
+    this.factors = factorsOf('LambdaLR', optimizer, factor)
     this.start()
   }
   protected rate(_group: ParamGroup<HasRate>, base: number, index: number): number {
@@ -274,10 +311,11 @@ export class LambdaLR extends LRScheduler {
 }
 
 /** One factor function for each group. */
-function factorsOf(optimizer: Optimizer<HasRate>, factor: Factor | readonly Factor[]): readonly Factor[] {
+function factorsOf(op: string, optimizer: Optimizer<HasRate>, factor: Factor | readonly Factor[]): readonly Factor[] {
+  if (typeof factor !== 'function') for (const f of expectIterable(op, factor, 'functions')) checkFunction(op, f)
   const groups = optimizer.paramGroups.length
   const factors = typeof factor === 'function' ? new Array<Factor>(groups).fill(factor) : [...factor]
-  if (factors.length !== groups) throw new ArgumentError(`Expected ${groups} lr_lambdas, but got ${factors.length}`)
+  if (factors.length !== groups) throw new ArgumentError(`Expected ${groups} lr_lambdas, but got ${factors.length} (${op})`)
   return factors
 }
 
@@ -288,8 +326,8 @@ function factorsOf(optimizer: Optimizer<HasRate>, factor: Factor | readonly Fact
 export class MultiplicativeLR extends LRScheduler {
   private readonly factors: readonly Factor[]
   constructor(optimizer: Optimizer<HasRate>, factor: Factor | readonly Factor[], options: SchedulerOptions = {}) {
-    super(optimizer, options)
-    this.factors = factorsOf(optimizer, factor)
+    super(optimizer, options, SCHEDULER)
+    this.factors = factorsOf('MultiplicativeLR', optimizer, factor)
     this.start()
   }
   protected rate(group: ParamGroup<HasRate>, _base: number, index: number): number {
@@ -309,10 +347,11 @@ export class ConstantLR extends LRScheduler {
   readonly factor: number
   readonly totalIters: number
   constructor(optimizer: Optimizer<HasRate>, options: SchedulerOptions & { readonly factor?: number; readonly totalIters?: number } = {}) {
-    super(optimizer, options)
+    super(optimizer, options, CONSTANT)
     this.factor = options.factor ?? 1 / 3
     this.totalIters = options.totalIters ?? 5
-    if (!(this.factor >= 0 && this.factor <= 1)) throw new ArgumentError('Constant multiplicative factor expected to be between 0 and 1.')
+    if (!(this.factor >= 0 && this.factor <= 1))
+      throw new ArgumentError('Constant multiplicative factor expected to be between 0 and 1. (ConstantLR)')
     this.start()
   }
   protected rate(group: ParamGroup<HasRate>): number {
@@ -329,7 +368,7 @@ export class PolynomialLR extends LRScheduler {
   readonly totalIters: number
   readonly power: number
   constructor(optimizer: Optimizer<HasRate>, options: SchedulerOptions & { readonly totalIters?: number; readonly power?: number } = {}) {
-    super(optimizer, options)
+    super(optimizer, options, POLYNOMIAL)
     this.totalIters = options.totalIters ?? 5
     this.power = options.power ?? 1
     this.start()
@@ -368,6 +407,17 @@ export interface PlateauState {
   readonly cooldownCounter: number
 }
 
+const PLATEAU: Known<PlateauOptions> = {
+  mode: 'any',
+  factor: 'number',
+  patience: 'number',
+  threshold: 'number',
+  thresholdMode: 'any',
+  cooldown: 'number',
+  minLr: 'any',
+  eps: 'number',
+}
+
 /**
  * Multiplies the rate by a factor when a metric has stopped improving: `scheduler.step(validationLoss)`.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ReduceLROnPlateau.html
@@ -380,6 +430,9 @@ export class ReduceLROnPlateau {
   private cooling = 0
 
   constructor(optimizer: Optimizer<HasRate>, options: PlateauOptions = {}) {
+    const op = 'ReduceLROnPlateau'
+    expectOptimizer(op, optimizer)
+    checkOptions(op, options, PLATEAU)
     this.optimizer = optimizer
     this.options = {
       mode: 'min',
@@ -393,11 +446,13 @@ export class ReduceLROnPlateau {
       ...options,
     }
     const { factor, mode, thresholdMode, minLr } = this.options
-    if (factor >= 1) throw new ArgumentError('Factor should be < 1.0.')
-    if (mode !== 'min' && mode !== 'max') throw new ArgumentError(`mode ${String(mode)} is unknown!`)
-    if (thresholdMode !== 'rel' && thresholdMode !== 'abs') throw new ArgumentError(`threshold mode ${String(thresholdMode)} is unknown!`)
+    if (!(factor < 1)) throw new ArgumentError(`Factor should be < 1.0. (${op})`, { op })
+    if (mode !== 'min' && mode !== 'max') throw new ArgumentError(`mode ${String(mode)} is unknown! (${op})`, { op })
+    if (thresholdMode !== 'rel' && thresholdMode !== 'abs')
+      throw new ArgumentError(`threshold mode ${String(thresholdMode)} is unknown! (${op})`, { op })
     const groups = optimizer.paramGroups.length
-    if (typeof minLr !== 'number' && minLr.length !== groups) throw new ArgumentError(`expected ${groups} min_lrs, got ${minLr.length}`)
+    if (typeof minLr !== 'number' && (!Array.isArray(minLr) || minLr.length !== groups || !minLr.every((r) => typeof r === 'number')))
+      throw new ArgumentError(`expected ${groups} min_lrs, got ${describe(minLr)} (${op})`, { op })
     this.best = this.options.mode === 'min' ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY
   }
 

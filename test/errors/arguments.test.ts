@@ -6,39 +6,9 @@ import { describe, expect, test } from 'vitest'
 import * as torch from '../../src/index.ts'
 import { build, isMethod, methodOf, operations } from '../conformance/samples.ts'
 import { type Argument, type Case, isRecorded, loadFixtures } from '../parity/load.ts'
+import { fault, never, rarely, state, tensorsOf } from './wrong.ts'
 
 type Made = { readonly args: unknown[]; readonly opts: Record<string, unknown> | undefined }
-
-/** What no argument may be, but where a text or a function belongs. */
-const never: Readonly<Record<string, () => unknown>> = {
-  "'text'": () => 'text',
-  function: () => () => 1,
-}
-/** What an argument may be at most by chance. */
-const rarely: Readonly<Record<string, () => unknown>> = {
-  NaN: () => Number.NaN,
-  Infinity: () => Number.POSITIVE_INFINITY,
-  '-7': () => -7,
-  '1.5': () => 1.5,
-  '1e12': () => 1e12,
-  null: () => null,
-  undefined: () => undefined,
-  true: () => true,
-  '[]': () => [],
-  '[1, 2]': () => [1, 2],
-  '[[1]]': () => [[1]],
-  '[NaN]': () => [Number.NaN],
-  '[1e6, 1e6]': () => [1e6, 1e6],
-  "['a']": () => ['a'],
-  '[null]': () => [null],
-  object: () => ({ bogus: 1 }),
-  'int32 [2, 3]': () => torch.ones([2, 3], { dtype: 'int32' }),
-  'float64 [7, 5]': () => torch.ones([7, 5], { dtype: 'float64' }),
-  'bool [3]': () => torch.ones([3], { dtype: 'bool' }),
-  'float64 [0]': () => torch.zeros([0], { dtype: 'float64' }),
-  'float32 [2, 1, 1, 2, 3]': () => torch.ones([2, 1, 1, 2, 3]),
-  'large int32 [2]': () => torch.tensor([1 << 30, -(1 << 30)], { dtype: 'int32' }),
-}
 
 /** A place in a call where something else can stand. */
 interface Place {
@@ -79,12 +49,6 @@ function call(c: Case, { args, opts }: Made): void {
   else method.call(all[0], ...all.slice(1))
 }
 
-const tensorsOf = (m: Made): torch.Tensor[] => {
-  const values = [...m.args, ...Object.values(m.opts ?? {})]
-  return values.flatMap((v) => (Array.isArray(v) ? v : [v])).filter((v) => v instanceof torch.Tensor) as torch.Tensor[]
-}
-const state = (t: torch.Tensor): string => `${t._version} ${t.toTypedArray()}`
-
 /** What an operation is by definition, and may name in its place. */
 const composed: Readonly<Record<string, string>> = { floorDivide: 'div' }
 
@@ -92,16 +56,13 @@ const composed: Readonly<Record<string, string>> = { floorDivide: 'div' }
 function answer(c: Case, place: Place, value: unknown, mustThrow: boolean): string | null {
   const made = make(c)
   place.put(made, value)
-  const before = tensorsOf(made).map(state)
+  const tensors = tensorsOf([...made.args, ...Object.values(made.opts ?? {})])
+  const before = tensors.map(state)
   try {
     call(c, made)
   } catch (e) {
-    if (!(e instanceof torch.AutogradError)) return `${String(e)}, which is no typed error`
-    const own = (composed[c.op] ?? c.op).replace(/_$/, '').toLowerCase()
-    // Memory knows no operations, but says what did not fit.
-    if (!(e instanceof torch.MemoryError) && !e.message.toLowerCase().includes(own)) return `an error that doesn't name it: ${e.message}`
-    if (e.message.length < 20) return `an error that says little: ${e.message}`
-    return tensorsOf(made).every((t, i) => state(t) === before[i]) ? null : `${e.name}, but an argument was changed`
+    const bad = fault(e, (composed[c.op] ?? c.op).replace(/_$/, ''))
+    return bad ?? (tensors.every((t, i) => state(t) === before[i]) ? null : `${String(e)}, but an argument was changed`)
   }
   return mustThrow ? 'a result' : null
 }
