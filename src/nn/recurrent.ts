@@ -1,15 +1,19 @@
 /** Recurrent layers over sequences: RNN, LSTM, GRU, and one step of each as a cell. */
 import { zeros } from '../creation.ts'
+import { dtypes } from '../dtype.ts'
 import { ArgumentError, ShapeError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { cat, stack } from '../ops/join.ts'
+import { checkKind, checkOptions, type Known } from '../options.ts'
 import { sameShape } from '../shape.ts'
+import { checkAddressable } from '../tensor.ts'
 import { warn } from '../warnings.ts'
+import { parameter } from './arguments.ts'
 import * as F from './functional.ts'
 import { uniform_ } from './init.ts'
-import { type BiasOptions, typed } from './linear.ts'
+import { BIASED, type BiasOptions } from './linear.ts'
 import { Module } from './module.ts'
-import { Parameter } from './parameter.ts'
+import type { Parameter } from './parameter.ts'
 
 // Note [Gates]
 // The gates of a step see x·Wᵢᵀ + bᵢ and h·Wₕᵀ + bₕ, each gate its own rows of both weights, in torch's order. The first product
@@ -52,12 +56,13 @@ const gated: Recurrence = {
   },
 }
 
-function checkSizes(inputSize: number, hiddenSize: number): void {
+function checkSizes(op: string, inputSize: number, hiddenSize: number): void {
   for (const [name, size] of [
     ['input_size', inputSize],
     ['hidden_size', hiddenSize],
   ] as const)
-    if (!(Number.isInteger(size) && size > 0)) throw new ArgumentError(`${name} must be greater than zero, a whole number; got ${size}`)
+    if (!(Number.isInteger(size) && size > 0))
+      throw new ArgumentError(`${name} must be greater than zero, a whole number; got ${String(size)} (${op})`, { op })
 }
 
 /** Uniform in ±1/√hiddenSize, how torch starts all parameters of recurrent layers. */
@@ -68,7 +73,7 @@ function draw(parameters: readonly Parameter[], hiddenSize: number): void {
 
 function checkNonlinearity(value: unknown): void {
   if (value !== 'tanh' && value !== 'relu')
-    throw new ArgumentError(`Unknown nonlinearity '${String(value)}'. Select from 'tanh' or 'relu'.`)
+    throw new ArgumentError(`Unknown nonlinearity '${String(value)}'. Select from 'tanh' or 'relu'. (RNN)`, { op: 'RNN' })
 }
 
 // --- cells --------------------------------------------------------------------------------------------------------------------
@@ -78,6 +83,7 @@ export interface RNNCellOptions extends BiasOptions {
   /** Default 'tanh'. */
   readonly nonlinearity?: 'tanh' | 'relu'
 }
+const RNN_CELL: Known<RNNCellOptions> = { dtype: 'any', bias: 'boolean', nonlinearity: 'any' }
 
 /** What cells share. */
 abstract class Cell<I extends unknown[], O> extends Module<I, O> {
@@ -89,18 +95,20 @@ abstract class Cell<I extends unknown[], O> extends Module<I, O> {
   biasIh: Parameter | null
   biasHh: Parameter | null
 
-  constructor(kind: Recurrence, inputSize: number, hiddenSize: number, options: BiasOptions) {
+  constructor(kind: Recurrence, inputSize: number, hiddenSize: number, options: BiasOptions, known: Known<BiasOptions> = BIASED) {
     super()
-    checkSizes(inputSize, hiddenSize)
+    const op = this.constructor.name
+    checkSizes(op, inputSize, hiddenSize)
+    checkOptions(op, options, known)
     this.#kind = kind
     this.inputSize = inputSize
     this.hiddenSize = hiddenSize
     const rows = kind.gates * hiddenSize
     const bias = options.bias ?? true
-    this.weightIh = new Parameter(zeros([rows, inputSize], typed(options)))
-    this.weightHh = new Parameter(zeros([rows, hiddenSize], typed(options)))
-    this.biasIh = bias ? new Parameter(zeros([rows], typed(options))) : null
-    this.biasHh = bias ? new Parameter(zeros([rows], typed(options))) : null
+    this.weightIh = parameter(op, [rows, inputSize], options)
+    this.weightHh = parameter(op, [rows, hiddenSize], options)
+    this.biasIh = bias ? parameter(op, [rows], options) : null
+    this.biasHh = bias ? parameter(op, [rows], options) : null
     this.resetParameters()
   }
 
@@ -148,9 +156,9 @@ abstract class Cell<I extends unknown[], O> extends Module<I, O> {
 export class RNNCell extends Cell<[x: Tensor, h?: Tensor], Tensor> {
   readonly nonlinearity: 'tanh' | 'relu'
   constructor(inputSize: number, hiddenSize: number, options: RNNCellOptions = {}) {
-    const { nonlinearity = 'tanh' } = options
+    const { nonlinearity = 'tanh' } = options ?? {}
     checkNonlinearity(nonlinearity)
-    super(simple(nonlinearity), inputSize, hiddenSize, options)
+    super(simple(nonlinearity), inputSize, hiddenSize, options, RNN_CELL)
     this.nonlinearity = nonlinearity
   }
   forward(x: Tensor, h?: Tensor): Tensor {
@@ -203,11 +211,29 @@ export interface RecurrentOptions extends BiasOptions {
   /** A second recurrence from the end to the beginning in each layer, whose outputs stand after the first one's. Default false. */
   readonly bidirectional?: boolean
 }
+const RECURRENT: Known<RecurrentOptions> = {
+  dtype: 'any',
+  bias: 'boolean',
+  numLayers: 'any',
+  batchFirst: 'boolean',
+  dropout: 'any',
+  bidirectional: 'boolean',
+}
 
 /** Options of `RNN`. */
 export interface RNNOptions extends RecurrentOptions {
   /** Default 'tanh'. */
   readonly nonlinearity?: 'tanh' | 'relu'
+}
+
+const RNN_OPTIONS: Known<RNNOptions> = {
+  dtype: 'any',
+  bias: 'boolean',
+  numLayers: 'any',
+  batchFirst: 'boolean',
+  dropout: 'any',
+  bidirectional: 'boolean',
+  nonlinearity: 'any',
 }
 
 /** What recurrent layers share. Their parameters are `weightIhL0`, `weightHhL0`, `biasIhL0`, `biasHhL0`, with `Reverse` for the way back. */
@@ -222,15 +248,25 @@ abstract class Recurrent<I extends unknown[], O> extends Module<I, O> {
   readonly #kind: Recurrence
   readonly #bias: boolean
 
-  constructor(kind: Recurrence, inputSize: number, hiddenSize: number, options: RecurrentOptions) {
+  constructor(
+    kind: Recurrence,
+    inputSize: number,
+    hiddenSize: number,
+    options: RecurrentOptions,
+    known: Known<RecurrentOptions> = RECURRENT,
+  ) {
     super()
+    const op = this.constructor.name
+    checkOptions(op, options, known)
     const { numLayers = 1, bias = true, batchFirst = false, dropout = 0, bidirectional = false } = options
-    checkSizes(inputSize, hiddenSize)
+    checkSizes(op, inputSize, hiddenSize)
+    checkKind(op, 'dropout', dropout, 'number')
     if (!(Number.isInteger(numLayers) && numLayers > 0))
-      throw new ArgumentError(`num_layers must be greater than zero, a whole number; got ${numLayers}`)
+      throw new ArgumentError(`num_layers must be greater than zero, a whole number; got ${String(numLayers)} (${op})`, { op })
     if (!(dropout >= 0 && dropout <= 1))
       throw new ArgumentError(
-        `dropout should be a number in range [0, 1] representing the probability of an element being zeroed; got ${dropout}`,
+        `dropout should be a number in range [0, 1] representing the probability of an element being zeroed; got ${dropout} (${op})`,
+        { op },
       )
     if (dropout > 0 && numLayers === 1)
       warn(
@@ -245,13 +281,14 @@ abstract class Recurrent<I extends unknown[], O> extends Module<I, O> {
     this.dropout = dropout
     this.bidirectional = bidirectional
     const rows = kind.gates * hiddenSize
+    checkAddressable(op, [numLayers, rows, hiddenSize], dtypes.float32)
     for (const [layer, place] of this.places()) {
       const width = layer === 0 ? inputSize : hiddenSize * (bidirectional ? 2 : 1)
-      this[`weightIhL${place}`] = new Parameter(zeros([rows, width], typed(options)))
-      this[`weightHhL${place}`] = new Parameter(zeros([rows, hiddenSize], typed(options)))
+      this[`weightIhL${place}`] = parameter(op, [rows, width], options)
+      this[`weightHhL${place}`] = parameter(op, [rows, hiddenSize], options)
       if (!bias) continue
-      this[`biasIhL${place}`] = new Parameter(zeros([rows], typed(options)))
-      this[`biasHhL${place}`] = new Parameter(zeros([rows], typed(options)))
+      this[`biasIhL${place}`] = parameter(op, [rows], options)
+      this[`biasHhL${place}`] = parameter(op, [rows], options)
     }
     this.resetParameters()
   }
@@ -365,9 +402,9 @@ abstract class Recurrent<I extends unknown[], O> extends Module<I, O> {
 export class RNN extends Recurrent<[x: Tensor, h?: Tensor], [output: Tensor, h: Tensor]> {
   readonly nonlinearity: 'tanh' | 'relu'
   constructor(inputSize: number, hiddenSize: number, options: RNNOptions = {}) {
-    const { nonlinearity = 'tanh' } = options
+    const { nonlinearity = 'tanh' } = options ?? {}
     checkNonlinearity(nonlinearity)
-    super(simple(nonlinearity), inputSize, hiddenSize, options)
+    super(simple(nonlinearity), inputSize, hiddenSize, options, RNN_OPTIONS)
     this.nonlinearity = nonlinearity
   }
   forward(x: Tensor, h?: Tensor): [output: Tensor, h: Tensor] {

@@ -148,6 +148,11 @@ const entries: Readonly<Record<string, Entry>> = {
     ],
     { free: ['activation'], says: 'TransformerEncoderLayer|MultiheadAttention|Linear|LayerNorm|dropout' },
   ],
+  'nn.LSTM': [
+    layer(nn.LSTM, 2, 1, 3),
+    () => [3, 2, { numLayers: 2, batchFirst: true, dropout: 0.5, bidirectional: true, bias: true, dtype: 'float32' }],
+  ],
+  'nn.RNNCell': [layer(nn.RNNCell, 1, 3), () => [3, 2, { nonlinearity: 'relu', bias: false, dtype: 'float32' }], { says: 'RNN' }],
   'nn.CosineSimilarity': [loss(nn.CosineSimilarity, float, float), () => [{ dim: 1, eps: 1e-8 }]],
   'nn.PairwiseDistance': [loss(nn.PairwiseDistance, float, float), () => [{ p: 2, eps: 1e-6, keepdim: true }]],
   // losses
