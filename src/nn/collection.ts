@@ -77,7 +77,7 @@ export function clipGradsWithNorm_(parameters: Tensor | Iterable<Tensor>, maxNor
   const op = 'clipGradsWithNorm_'
   checkKind(op, 'maxNorm', maxNorm, 'number')
   if (!isTensor(totalNorm)) checkKind(op, 'totalNorm', totalNorm, 'number')
-  noGrad(() => scaleTo(gradients(op, parameters), maxNorm, typeof totalNorm === 'number' ? totalNorm : totalNorm.item()))
+  noGrad(() => scaleTo(gradients(op, parameters), maxNorm, typeof totalNorm === 'number' ? totalNorm : within(op, () => totalNorm.item())))
 }
 
 /**

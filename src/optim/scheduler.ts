@@ -452,7 +452,7 @@ export class ReduceLROnPlateau {
       throw new ArgumentError(`threshold mode ${String(thresholdMode)} is unknown! (${op})`, { op })
     const groups = optimizer.paramGroups.length
     if (typeof minLr !== 'number' && (!Array.isArray(minLr) || minLr.length !== groups || !minLr.every((r) => typeof r === 'number')))
-      throw new ArgumentError(`expected ${groups} min_lrs, got ${describe(minLr)} (${op})`, { op })
+      throw new ArgumentError(`expected ${groups} min_lrs, got ${Array.isArray(minLr) ? minLr.length : describe(minLr)} (${op})`, { op })
     this.best = this.options.mode === 'min' ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY
   }
 

@@ -8,6 +8,9 @@ import { build, isMethod, methodOf, operations } from '../conformance/samples.ts
 import { type Argument, type Case, isRecorded, loadFixtures } from '../parity/load.ts'
 import { fault, never, rarely, state, tensorsOf } from './wrong.ts'
 
+// Warnings about calls that work are no matter here.
+torch.setWarningHandler(() => {})
+
 type Made = { readonly args: unknown[]; readonly opts: Record<string, unknown> | undefined }
 
 /** A place in a call where something else can stand. */

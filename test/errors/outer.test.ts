@@ -8,6 +8,9 @@ import { fault, never, rarely, state, tensorsOf } from './wrong.ts'
 
 const { data, io, nn, optim } = torch
 
+// Warnings about calls that work are no matter here.
+torch.setWarningHandler(() => {})
+
 type Call = (...args: never[]) => unknown
 interface Notes {
   /** Places where any text or function may stand. */
@@ -228,6 +231,8 @@ const entries: Readonly<Record<string, Entry>> = {
   apply: [method('apply'), () => [model(), (): void => {}], { free: [1] }],
   // parameters of many layers
   clipGradNorm_: [utils.clipGradNorm_ as Call, () => [[leaf()], 1, { normType: 2, errorIfNonfinite: true }]],
+  getTotalNorm: [utils.getTotalNorm as Call, () => [[float()], { normType: 2, errorIfNonfinite: true }]],
+  clipGradsWithNorm_: [utils.clipGradsWithNorm_ as Call, () => [[leaf()], 1, 2]],
   clipGradValue_: [utils.clipGradValue_ as Call, () => [[leaf()], 1]],
   parametersToVector: [utils.parametersToVector as Call, () => [[leaf(), leaf()]]],
   vectorToParameters: [utils.vectorToParameters as Call, () => [torch.ones([6]), [torch.ones([2, 3])]]],
@@ -287,6 +292,13 @@ const entries: Readonly<Record<string, Entry>> = {
   MultiStepLR: [make(schedulers.MultiStepLR), () => [sgd(), [2, 4], { gamma: 0.5, lastEpoch: -1 }]],
   ExponentialLR: [make(schedulers.ExponentialLR), () => [sgd(), 0.9, { lastEpoch: -1 }]],
   LinearLR: [make(schedulers.LinearLR), () => [sgd(), { startFactor: 0.5, endFactor: 1, totalIters: 4, lastEpoch: -1 }]],
+  ConstantLR: [make(schedulers.ConstantLR), () => [sgd(), { factor: 0.5, totalIters: 4, lastEpoch: -1 }]],
+  PolynomialLR: [make(schedulers.PolynomialLR), () => [sgd(), { totalIters: 4, power: 2, lastEpoch: -1 }]],
+  'optim.Adadelta': [
+    make(optim.Adadelta),
+    () => [[leaf()], { lr: 1, rho: 0.9, eps: 1e-6, weightDecay: 0, maximize: false }],
+    { says: 'Adadelta|Invalid' },
+  ],
   CosineAnnealingLR: [make(schedulers.CosineAnnealingLR), () => [sgd(), 10, { etaMin: 0.01, lastEpoch: -1 }]],
   LambdaLR: [make(schedulers.LambdaLR), () => [sgd(), (e: number): number => 1 / (1 + e), { lastEpoch: -1 }], { free: [1] }],
   ReduceLROnPlateau: [
