@@ -136,7 +136,8 @@ export function run2(k: Kernel, a: ArrayLike, b: ArrayLike, s: Scalars, owner: O
     else if (la.numel === 1 && la.rank <= lb.rank) {
       fixed = 1
       shape = lb
-    } else return run(k, [a, b], s, owner)
+    } else if (leads(lb.shape, la.shape)) shape = lb
+    else if (!leads(la.shape, lb.shape)) return run(k, [a, b], s, owner)
   }
   const out = empty(shape.offset === 0 ? shape : Layout.of(shape.shape), k.out, owner)
   const fn = k.flat(fixed)
@@ -179,7 +180,8 @@ export function runInto(k: Kernel, outs: readonly ArrayLike[], ins: readonly Arr
   for (let i = 0; flat && i < ins.length; i++) {
     const l = ins[i]!.layout
     if (n !== 1 && single(l)) fixed |= 1 << i
-    else if (n !== 1) flat = sameShape(l.shape, first.shape) && sameStrides(l, first)
+    else if (n !== 1)
+      flat = (sameShape(l.shape, first.shape) && sameStrides(l, first)) || (first.contiguous && l.contiguous && l.numel === n)
   }
   if (flat) {
     const fn = k.flat(fixed)
@@ -224,6 +226,14 @@ function callFlat(fn: FlatKernel, a: Float64Array): void {
     a[8]!, a[9]!, a[10]!, a[11]!, a[12]!, a[13]!, a[14]!, a[15]!,
     a[16]!, a[17]!, a[18]!, a[19]!, a[20]!, a[21]!, a[22]!, a[23]!,
   )
+}
+
+/** Is `long` the shape `short` behind dims of size 1? */
+function leads(long: Shape, short: Shape): boolean {
+  const lead = long.length - short.length
+  if (lead <= 0) return false
+  for (let i = 0; i < long.length; i++) if (long[i] !== (i < lead ? 1 : short[i - lead])) return false
+  return true
 }
 
 /** Is it one element, maybe expanded? */
@@ -425,6 +435,7 @@ export function reduce(op: ReduceOp, a: ArrayLike, dims: readonly number[], keep
 /** A gradient of a broadcast operand, summed back to the operand's shape. */
 export function sumTo(a: TensorCore, shape: Shape, owner: Owner | null): TensorCore {
   if (sameShape(a.layout.shape, shape)) return a
+  if (leads(a.layout.shape, shape)) return new TensorCore(a.storage, a.layout.reshape(shape)!, a.dt)
   const dims = broadcastDims(a.layout.shape, shape)
   const summed = dims.length === 0 ? a : reduce('sum', a, dims, true, owner)
   const lead = a.layout.rank - shape.length

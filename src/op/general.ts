@@ -293,12 +293,18 @@ class PlainContext<P> implements Context<P> {
   }
 }
 
+/** Where a slot is stored: inputs and outputs in turns. */
+function place(slot: number): number {
+  return slot >= 0 ? 2 * slot : 2 * (OUT - slot) + 1
+}
+
 /** A recorded operation with its saved tensors by position: inputs from 0 up, outputs from OUT down. */
 export class GeneralNode<P> extends Node implements Context<P> {
   readonly op: GeneralOp<P>
   readonly p: P
   private readonly shapes: readonly Shape[]
-  private store: Map<number, SavedTensor> | null = null
+  /** By `place`. (A Map costs as much as the rest of the node.) */
+  private store: (SavedTensor | undefined)[] | null = null
   /** Do hooks hold a saved tensor? */
   private hooked = false
   private live = true
@@ -327,7 +333,7 @@ export class GeneralNode<P> extends Node implements Context<P> {
     }
     for (let i = 0; i < edges.length; i++) {
       if (edges[i] === null) continue
-      for (const slot of op.rule(i)!.reads) if (this.store === null || !this.store.has(slot)) this.keep(slot, x, ys, level)
+      for (const slot of op.rule(i)!.reads) if (this.store === null || this.store[place(slot)] === undefined) this.keep(slot, x, ys, level)
     }
   }
 
@@ -340,7 +346,7 @@ export class GeneralNode<P> extends Node implements Context<P> {
           ? SavedTensor.input(t)
           : SavedTensor.below(lower(t, level))
         : saveOutput(t, this, OUT - slot)
-    ;(this.store ??= new Map()).set(slot, saved)
+    ;(this.store ??= [])[place(slot)] = saved
   }
 
   private nameOf(slot: number): string {
@@ -369,7 +375,7 @@ export class GeneralNode<P> extends Node implements Context<P> {
 
   private read(slot: number): Tensor {
     if (!this.live) throw freed(this)
-    const s = this.store?.get(slot)
+    const s = this.store?.[place(slot)]
     if (s === undefined)
       throw new TypeError(
         `internal: ${this.name()} reads ${slot < 0 ? `output ${OUT - slot}` : `input ${slot}`}, which its rule doesn't declare`,
@@ -400,7 +406,7 @@ export class GeneralNode<P> extends Node implements Context<P> {
     try {
       if (this.hooked) {
         unpackingOnce(() => {
-          for (const slot of this.slots()) this.store?.get(slot)?.unpack(this)
+          for (const slot of this.slots()) this.store?.[place(slot)]?.unpack(this)
           this.differentiate(g, gs, task)
         })
       } else this.differentiate(g, gs, task)
@@ -423,7 +429,7 @@ export class GeneralNode<P> extends Node implements Context<P> {
   }
 
   override savedSlots(): readonly SavedSlot[] {
-    return this.slots().map((slot) => ({ name: this.nameOf(slot), value: this.live ? this.store?.get(slot) : null }))
+    return this.slots().map((slot) => ({ name: this.nameOf(slot), value: this.live ? this.store?.[place(slot)] : null }))
   }
 
   override savedValues(): Readonly<Record<string, unknown>> {
@@ -432,8 +438,9 @@ export class GeneralNode<P> extends Node implements Context<P> {
 
   override release(): void {
     this.live = false
-    if (this.hooked && this.store !== null) for (const saved of this.store.values()) saved.release()
-    if (this.store !== null) this.store.clear()
+    if (this.store === null) return
+    if (this.hooked) for (const saved of this.store) saved?.release()
+    this.store = []
   }
 }
 
