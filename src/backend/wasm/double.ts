@@ -183,7 +183,6 @@ const POW_HIGH = 64545083 / 2 ** 26
 const POW_LOW = 7.872699542894897e-9
 
 /** The upper 26 bits: products of two such numbers are exact. */
-/** The upper 26 bits: products of two such numbers are exact. */
 const upper = (g: VectorGraph, x: Vec): Vec => g.op('v128', 'and', x, g.shift('i64x2', 'shl', g.i32(-1), 27))
 
 /** log₂x to 63 bits: 26 of them, and the others. */
