@@ -69,8 +69,11 @@ export function getTotalNorm(tensors: Tensor | Iterable<Tensor>, options: ClipOp
 /**
  * Scales all gradients together as if their joint norm were `totalNorm`, so that it would be at most `maxNorm`.
  * @example
- * const norm = nn.utils.getTotalNorm(model.parameters().map((p) => p.grad!))
- * nn.utils.clipGradsWithNorm_(model.parameters(), 1, norm)
+ * const x = tensor([3, 4], { requiresGrad: true })
+ * x.pow(2).div(2).sum().backward()
+ * const norm = nn.utils.getTotalNorm([x.grad!])
+ * nn.utils.clipGradsWithNorm_([x], 1, norm)
+ * x.grad!.norm().item().toFixed(3) // 1.000
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grads_with_norm_.html
  */
 export function clipGradsWithNorm_(parameters: Tensor | Iterable<Tensor>, maxNorm: number, totalNorm: Tensor | number): void {
@@ -84,9 +87,10 @@ export function clipGradsWithNorm_(parameters: Tensor | Iterable<Tensor>, maxNor
  * Scales all gradients together so that their joint norm is at most `maxNorm`; returns the norm before.
  * Errors: AutogradError for a norm that isn't finite, when asked to.
  * @example
- * loss.backward()
- * nn.utils.clipGradNorm_(model.parameters(), 1)
- * optimizer.step()
+ * const x = tensor([3, 4], { requiresGrad: true })
+ * x.pow(2).div(2).sum().backward()
+ * nn.utils.clipGradNorm_(x, 1).item() // 5
+ * x.grad!.norm().item().toFixed(3) // 1.000
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_norm_.html
  */
 export function clipGradNorm_(parameters: Tensor | Iterable<Tensor>, maxNorm: number, options: ClipOptions = {}): Tensor {

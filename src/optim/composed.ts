@@ -58,8 +58,10 @@ abstract class Composed implements Schedule {
  * Errors: ArgumentError for other numbers of milestones, `ReduceLROnPlateau`, and schedulers of several optimizers.
  * @example
  * const { LinearLR, CosineAnnealingLR, SequentialLR } = optim.lrScheduler
+ * const optimizer = new optim.SGD(new nn.Linear(2, 1).parameters(), { lr: 0.1 })
  * const warmUp = new LinearLR(optimizer, { startFactor: 0.1, totalIters: 5 })
  * const scheduler = new SequentialLR(optimizer, [warmUp, new CosineAnnealingLR(optimizer, 95)], [5])
+ * scheduler.getLastLr()[0]!.toFixed(3) // 0.010
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.SequentialLR.html
  */
 export class SequentialLR extends Composed {

@@ -198,8 +198,9 @@ interface Phase {
  * Once up to `maxLr` and down to nearly nothing, the momentum the other way. Call `step()` after every batch.
  * Errors: ArgumentError for impossible options, for an optimizer without momentum (unless `cycleMomentum` is false), and for more steps than there are.
  * @example
- * const optimizer = new optim.SGD(model.parameters(), { lr: 0.1, momentum: 0.9 })
- * const scheduler = new optim.lrScheduler.OneCycleLR(optimizer, 0.1, { epochs: 10, stepsPerEpoch: loader.length })
+ * const optimizer = new optim.SGD(new nn.Linear(2, 1).parameters(), { lr: 0.1, momentum: 0.9 })
+ * const scheduler = new optim.lrScheduler.OneCycleLR(optimizer, 0.1, { epochs: 10, stepsPerEpoch: 20 })
+ * scheduler.getLastLr()[0]!.toFixed(3) // 0.004
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.OneCycleLR.html
  */
 export class OneCycleLR extends LRScheduler {
