@@ -89,8 +89,9 @@ export type PreHook = (gradOutputs: GradList) => GradList | null | undefined | v
 /** Runs after a node, on the gradients of its inputs; what it returns takes their place. */
 export type PostHook = (gradInputs: GradList, gradOutputs: GradList) => GradList | null | undefined | void
 
-/** Hooks of one node; most nodes have none. */
+/** What users hang on one node: hooks and metadata. Most nodes have none. */
 export class NodeHooks {
+  readonly metadata: Record<string, unknown> = {}
   /** Tensor hooks by output number. */
   readonly tensor: Map<number, HookList<GradHook>> = new Map()
   /** Tensors that want their gradient kept, by output number. */
@@ -145,9 +146,6 @@ export interface SavedSlot {
   readonly name: string
   readonly value: SavedTensor | null | undefined
 }
-
-/** What users hang on nodes; hardly any node has some. */
-const metadata: WeakMap<Node, Record<string, unknown>> = /* @__PURE__ */ new WeakMap()
 
 let sequence = 0
 
@@ -321,9 +319,7 @@ export abstract class Node {
 
   /** Free for users: anything they want to hang on the node. */
   get metadata(): Record<string, unknown> {
-    let found = metadata.get(this)
-    if (found === undefined) metadata.set(this, (found = {}))
-    return found
+    return (this.hooks ??= new NodeHooks()).metadata
   }
 
   /** For each input: what made it, and which output of that; `[null, 0]` if it needs no gradient. */
