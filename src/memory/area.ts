@@ -4,7 +4,7 @@ import { type Owner, RELEASED, type Storage } from './storage.ts'
 
 export class Area implements Owner {
   /** Made since the last `settle`: so many of these. (Cutting an array short costs more than counting.) */
-  private readonly fresh: Storage[] = []
+  private readonly fresh: (Storage | null)[] = []
   private made = 0
 
   /** A storage for a gradient or a temporary of a rule. May sweep: read no pointer before. */
@@ -35,6 +35,8 @@ export class Area implements Owner {
     const { fresh, made } = this
     for (let i = 0; i < made; i++) {
       const storage = fresh[i]!
+      // A pass that somebody holds keeps nothing alive.
+      fresh[i] = null
       if (storage.owner === this && storage.uses === 0) recycle(storage)
     }
     this.made = 0

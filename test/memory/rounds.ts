@@ -215,10 +215,16 @@ const scenarios: Record<string, () => void> = {
 
 /** Tests that after `rounds` of each scenario no more lives than before. */
 export function nothingLeaks(rounds: number): void {
+  // A collection that had begun earlier keeps what has died since; one after it doesn't. What leaks survives them all.
   const measure = (): { used: number; blocks: number; regions: number; heap: number } => {
-    collector().sweep()
-    const { used, blocks, regions } = torch.memoryStats()
-    return { used, blocks, regions, heap: process.memoryUsage().heapUsed }
+    const least = { used: Infinity, blocks: Infinity, regions: Infinity, heap: Infinity }
+    for (let i = 0; i < 6; i++) {
+      collector().sweep()
+      const { used, blocks, regions } = torch.memoryStats()
+      for (const [key, n] of Object.entries({ used, blocks, regions, heap: process.memoryUsage().heapUsed }))
+        least[key as keyof typeof least] = Math.min(least[key as keyof typeof least], n)
+    }
+    return least
   }
   beforeAll(() => torch.configureMemory({ budget: 64 * 1048576 }))
 
