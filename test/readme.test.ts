@@ -14,7 +14,7 @@ interface Example {
   readonly source: string
 }
 
-const examples = ['README.md', 'README.zh-CN.md', 'docs/extending.md', 'docs/profiling.md'].flatMap((file): Example[] =>
+const examples = ['README.md', 'README.zh-CN.md', 'docs/extending.md', 'docs/hooks.md', 'docs/profiling.md'].flatMap((file): Example[] =>
   [...readFileSync(join(root, file), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)].map((m) => ({ file, source: m[1]! })),
 )
 
