@@ -51,7 +51,8 @@ export function atLeaf(node: AccumulateGrad, first: TensorCore | null, task: Tas
   const g = hooks === null ? first : preHooks(node, first, null)
   const leaf = variable.leaf!
   const takes = g !== null && needs(variable, null)
-  if (takes) accumulate(leaf, g, task.area, task.createGraph, true)
+  // A posthook sees the gradient after this, and may keep it: then its memory doesn't become `.grad`'s.
+  if (takes) accumulate(leaf, g, task.area, task.createGraph, hooks === null)
   if (leaf.hooks !== null && takes) {
     leaf.shown = true
     for (const hook of leaf.hooks.list) callHook(hook, [variable as Tensor])

@@ -71,6 +71,20 @@ describe('gradients', () => {
     expect(params.map((p) => p.grad!.select(0, N - 1).item())).toEqual([7, 7, 42])
   })
 
+  test('a posthook of the leaf may keep what arrived', () => {
+    const x = torch.full([N], 1, { requiresGrad: true })
+    const optimizer = new torch.optim.SGD([x], { lr: 0 })
+    const kept: torch.Tensor[] = []
+    torch.autograd.graph.getGradientEdge(x).node.registerHook((_made, [g]) => void kept.push(g!))
+    for (const factor of [2, 3, 4]) {
+      optimizer.zeroGrad()
+      x.mul(factor).sum().backward()
+    }
+    optimizer.zeroGrad()
+    for (let i = 0; i < 5; i++) torch.full([N], 9)
+    expect(kept.map((g) => g.sum().item())).toEqual([2 * N, 3 * N, 4 * N])
+  })
+
   test('one that was seen stays what it was', () => {
     const params = leaves()
     const optimizer = new torch.optim.SGD(params, { lr: 0 })
