@@ -1,11 +1,12 @@
 /** Whole Jacobians and Hessians, by either mode. */
-import { zeros } from '../creation.ts'
+import { constructStandardBasisFor } from '../autograd/functional.ts'
+import type { Randomness } from '../autograd/levels.ts'
 import { ArgumentError } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { checkOptions } from '../options.ts'
 import { isTensor } from '../tensor.ts'
 import { flatten, mapTensors } from '../tree.ts'
-import { type Argnums, type AuxOption, type Fn, jvp, positions, vjp } from './transforms.ts'
+import { type Argnums, type AuxOption, type Fn, jvp, positions, pullback } from './transforms.ts'
 import { vmap } from './vmap.ts'
 
 /** Options of `jacrev`. */
@@ -22,7 +23,6 @@ type JacobianOf<R, N extends Argnums> = R extends Tensor ? (N extends number ? T
 
 /** An argument of a Jacobian seen as a list of tensors. */
 interface Inputs {
-  readonly at: readonly number[]
   /** Each chosen argument's tensors. */
   readonly leaves: readonly Tensor[][]
   /** `f` of these tensors alone. */
@@ -41,7 +41,6 @@ function inputs(op: string, f: Fn<never[], unknown>, argnums: Argnums, args: rea
     return at.map((n) => mapTensors(args[n], () => things[k++]))
   }
   return {
-    at,
     leaves,
     call: (tensors) => {
       const all = [...args]
@@ -76,35 +75,23 @@ export function jacrev(f: Fn<never[], unknown>, argnums: Argnums = 0, options: J
   return (...args) => {
     const x = inputs('jacrev', f, argnums, args)
     const flat = x.leaves.flat()
-    let rest: unknown
-    const [outs, pull] = vjp(
-      (...tensors: Tensor[]) => {
-        const y = x.call(tensors)
-        if (!options.hasAux) return y
-        if (!Array.isArray(y) || y.length !== 2)
-          throw new ArgumentError('jacrev: output of function f should be a pair: [output, aux] if hasAux is true', { op: 'jacrev' })
-        rest = y[1]
-        return y[0] as unknown
-      },
-      ...flat,
-    )
+    const [outs, pull, beside] = pullback('jacrev', (...tensors: Tensor[]) => x.call(tensors), flat, options.hasAux ?? false)
     const { leaves, rebuild } = flatten(outs)
     const ys = leaves as Tensor[]
     const rows = ys.map((y, i) => {
-      const n = y.numel()
       const one = (g: Tensor): unknown[] => pull(rebuild(ys.map((z, j) => (j === i ? g : z.zerosLike()))))
-      const made = vmap(one, { randomness: 'same', chunkSize: options.chunkSize ?? null })(basisLike(y, n)) as Tensor[]
+      const made = vmap(one, { randomness: 'same', chunkSize: options.chunkSize ?? null })(unitVectors(y)) as Tensor[]
       return x.shape(made.map((m, k) => m.reshape([...y.shape, ...flat[k]!.shape])))
     })
     const result = rebuild(rows)
-    return options.hasAux ? [result, rest] : result
+    return options.hasAux ? [result, beside] : result
   }
 }
 
 /** Options of `jacfwd`. */
 export interface ForwardOptions extends AuxOption {
   /** What random operations in `f` do; see `vmap`. Default 'error'. */
-  readonly randomness?: 'error' | 'same' | 'different'
+  readonly randomness?: Randomness
 }
 
 /**
@@ -138,7 +125,7 @@ export function jacfwd(f: Fn<never[], unknown>, argnums: Argnums = 0, options: F
         const [, tangent, beside] = jvp(pair, flat, tangents, { hasAux: true })
         return [tangent, beside]
       }
-      const made = vmap(push, { randomness: options.randomness ?? 'error' })(basisLike(input, input.numel()))
+      const made = vmap(push, { randomness: options.randomness ?? 'error' })(unitVectors(input))
       if (!options.hasAux) return made
       const [tangent, beside] = made as [unknown, unknown]
       // What came beside is the same for every tangent.
@@ -174,8 +161,6 @@ export function hessian<A extends unknown[], N extends Argnums = 0>(
 }
 
 /** The unit vectors of t's space, one per row: [n, ...shape]. */
-function basisLike(t: Tensor, n: number): Tensor {
-  const identity = zeros([n, n], { dtype: t.dtype })
-  identity.diagonal().fill_(1)
-  return identity.reshape([n, ...t.shape])
+function unitVectors(t: Tensor): Tensor {
+  return constructStandardBasisFor([t])[0]!
 }

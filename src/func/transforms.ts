@@ -183,6 +183,17 @@ export function gradAndValue(f: Fn<never[], unknown>, argnums: Argnums = 0, opti
  * @see https://docs.pytorch.org/docs/stable/generated/torch.func.vjp.html
  */
 export function vjp<A extends unknown[], R>(f: Fn<A, R>, ...primals: A): [R, (cotangents: R) => unknown[]] {
+  const [y, pull] = pullback('vjp', f, primals, false)
+  return [y as R, pull]
+}
+
+/** What `vjp` gives, for the operation `op`; with `hasAux`, also what came beside the outputs. */
+export function pullback(
+  op: string,
+  f: Fn<never[], unknown>,
+  primals: readonly unknown[],
+  hasAux: boolean,
+): [outputs: unknown, pull: (cotangents: unknown) => unknown[], beside: unknown] {
   return withLevel('reverse', 0, (level) =>
     withGrad(true, () => {
       const perArg: Tensor[][] = []
@@ -191,28 +202,31 @@ export function vjp<A extends unknown[], R>(f: Fn<A, R>, ...primals: A): [R, (co
         perArg.push(leaves)
         return lift(p, level, leaves)
       })
-      const y = f(...(inner as A))
+      const [y, beside] = withAux(f(...(inner as never[])), hasAux, op)
       const { leaves: outs, rebuild } = flatten(y)
       outs.forEach((o) => {
-        if (!isTensor(o)) throw new ArgumentError(`vjp: Expected f(*args) to return only tensors, got ${typeof o}`, { op: 'vjp' })
+        if (!isTensor(o)) throw new ArgumentError(`${op}: Expected f(*args) to return only tensors, got ${typeof o}`, { op })
       })
       const tensors = outs as TensorCore[]
-      const pull = (cotangents: R): unknown[] => {
+      const pull = (cotangents: unknown): unknown[] => {
         const given = flatten(cotangents).leaves as TensorCore[]
         if (given.length !== tensors.length)
-          throw new ArgumentError(`vjp: expected ${tensors.length} cotangents, like the outputs, got ${given.length}`, { op: 'vjp' })
+          throw new ArgumentError(`${op}: expected ${tensors.length} cotangents, like the outputs, got ${given.length}`, { op })
         given.forEach((g, i) => {
           if (!isTensor(g) || !sameShape(g.layout.shape, tensors[i]!.layout.shape))
-            throw new ShapeError(`vjp: cotangent ${i} must be a tensor of shape ${show(tensors[i]!.layout.shape)}`, { op: 'vjp' })
+            throw new ShapeError(`${op}: cotangent ${i} must be a tensor of shape ${show(tensors[i]!.layout.shape)}`, { op })
         })
         // The level is entered again: the pull-back may be called after the transform has returned.
         level.open = true
-        const made = withGrad(true, () => gradients(tensors, given, perArg.flat(), level, true))
-        level.open = false
-        let k = 0
-        return primals.map((p) => mapTensors(p, () => made[k++]))
+        try {
+          const made = withGrad(true, () => gradients(tensors, given, perArg.flat(), level, true))
+          let k = 0
+          return primals.map((p) => mapTensors(p, () => made[k++]))
+        } finally {
+          level.open = false
+        }
       }
-      return [rebuild(tensors.map((t) => unlift(t, level))) as R, pull]
+      return [rebuild(tensors.map((t) => unlift(t, level))), pull, aux(beside, level)]
     }),
   )
 }

@@ -112,7 +112,7 @@ export function vmap<A extends unknown[], R>(
   const options = read(given, outDims, more)
   const { inDims, chunkSize } = options
   return (...args) => {
-    if (typeof inDims !== 'number' && inDims.length > args.length) {
+    if (typeof inDims !== 'number' && inDims.length !== args.length) {
       throw new ArgumentError(
         `vmap: in_dims is not compatible with the structure of inputs: ${inDims.length} entries for ${args.length} arguments`,
         {
@@ -120,7 +120,7 @@ export function vmap<A extends unknown[], R>(
         },
       )
     }
-    const all = args.map((arg, i) => places(arg, typeof inDims === 'number' ? inDims : (inDims[i] ?? null), i))
+    const all = args.map((arg, i) => places(arg, typeof inDims === 'number' ? inDims : inDims[i]!, i))
     const size = batchSize(all)
     if (chunkSize === null || chunkSize >= size) return batched(f, args, all, size, options)
     const parts = Array.from({ length: Math.ceil(size / chunkSize) }, (_, k) => {

@@ -286,7 +286,7 @@ describe('options', () => {
         [0, 4, 0],
         [0, 0, 6],
       ])
-      close(sum, 6)
+      close(sum.add(0), 6)
     }
     expect(() => func.grad((v: T) => v.sum() as unknown as [T, T], 0, { hasAux: true })(x)).toThrow(/should be a pair/)
     expect(() => func.grad((v: T) => v.sum(), 0, { hasAuxx: true } as never)(x)).toThrow(/hasAuxx/)
@@ -349,6 +349,7 @@ describe('vmap options', () => {
     expect(turned.n).toBe(3)
     expect(() => func.vmap(f, [{ w: 0 }, 0] as never)(p, rows)).toThrow(/not compatible with the structure/)
     expect(() => func.vmap(f, [0, 0, 0])(p, rows)).toThrow(/3 entries for 2 arguments/)
+    expect(() => func.vmap(f, [0])(p, rows)).toThrow(/1 entries for 2 arguments/)
     expect(() => func.vmap((v: T) => v, { inDim: 0 } as never)(rows)).toThrow(/inDim/)
     expect(() => func.vmap((v: T) => v, { chunkSize: 0 })(rows)).toThrow(/greater than 0/)
     expect(() => func.vmap((v: T) => v, { randomness: 'any' as never })(rows)).toThrow(/Only allowed values for randomness/)
