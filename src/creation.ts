@@ -165,7 +165,7 @@ function sized<O>(args: Sized<O>): [shape: Shape, options: O | undefined] {
   const last = args.at(-1)
   const options = args.length > 1 && typeof last === 'object' ? (last as O) : undefined
   const sizes = (options === undefined ? args : args.slice(0, -1)) as unknown[]
-  return [(sizes.length === 1 && typeof sizes[0] !== 'number' ? sizes[0] : sizes) as Shape, options]
+  return [(sizes.length < 2 && typeof sizes[0] !== 'number' ? sizes[0] : sizes) as Shape, options]
 }
 
 /**

@@ -13,8 +13,6 @@ import { EXTERNAL, type Owner } from './memory/storage.ts'
 import { broadcast, broadcastDims, reducedShape, type Shape, sameShape } from './shape.ts'
 import { type ArrayLike, address, empty, readAll, TensorCore, writeAll } from './tensor.ts'
 
-export { workspace } from './memory/collector.ts'
-
 let factory: (() => Backend) | null = null
 let active: Backend | null = null
 /** The backend in force as it was given, and what it is wrapped in. */

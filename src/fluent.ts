@@ -11,9 +11,10 @@ import type { HasOp } from './op/kinds.ts'
 import * as ops from './ops/methods.ts'
 import type { FluentOverrides } from './overrides.ts'
 import { reading } from './reading.ts'
+import { conversions, transposes } from './shorthand.ts'
 import { BRAND, TensorCore } from './tensor.ts'
 
-type Ops = typeof ops & Omit<typeof autograd, 'accessors' | 'inputList'> & typeof reading
+type Ops = typeof ops & Omit<typeof autograd, 'accessors' | 'inputList'> & typeof reading & typeof conversions
 
 /** Functions of a tensor, seen as methods. (Keys must not depend on `Tensor`, which is being defined.) */
 type Methods = {
@@ -26,7 +27,7 @@ type InPlace = {
     : never
 }
 
-/** Properties that operations compute. */
+/** Properties that need the graph. */
 interface GraphProperties {
   /** Does this tensor take part in differentiation? Settable on leaves. */
   requiresGrad: boolean
@@ -43,18 +44,18 @@ interface GraphProperties {
   data: Tensor
   /** How often the elements were changed in place. */
   readonly _version: number
-  /** The dims in reverse order: a matrix transposed. */
-  readonly T: Tensor
-  /** Matrices transposed: the last two dims exchanged. */
-  readonly mT: Tensor
   /** The tensor this one is a view of. */
   readonly _base: Tensor | null
 }
+
+/** Functions of a tensor, seen as properties. */
+type Transposes = { readonly [K in keyof typeof transposes]: Tensor }
 
 /** A multi-dimensional array that can be differentiated. */
 export interface Tensor
   extends TensorCore,
     GraphProperties,
+    Transposes,
     Omit<Methods, keyof FluentOverrides>,
     InPlace,
     FluentOverrides,
@@ -96,6 +97,22 @@ function extend(operations: object): void {
   }
 }
 
+function property(name: string, get: (x: never) => unknown, set?: (x: TensorCore, value: unknown) => void): void {
+  Object.defineProperty(TensorCore.prototype, name, {
+    configurable: true,
+    get(this: never) {
+      return get(this)
+    },
+    ...(set === undefined
+      ? {}
+      : {
+          set(this: TensorCore, value: unknown) {
+            set(this, value)
+          },
+        }),
+  })
+}
+
 function install(make: () => Backend): typeof TensorCore {
   setDefaultBackend(make)
   Object.defineProperty(TensorCore.prototype, BRAND, { value: true })
@@ -103,21 +120,9 @@ function install(make: () => Backend): typeof TensorCore {
   const { accessors, inputList: _inputList, ...graph } = autograd
   extend(graph)
   extend(reading)
-  for (const [name, { get, set }] of Object.entries(accessors)) {
-    Object.defineProperty(TensorCore.prototype, name, {
-      configurable: true,
-      get(this: TensorCore) {
-        return get(this)
-      },
-      ...(set === undefined
-        ? {}
-        : {
-            set(this: TensorCore, value: unknown) {
-              set(this, value)
-            },
-          }),
-    })
-  }
+  extend(conversions)
+  for (const [name, { get, set }] of Object.entries(accessors)) property(name, get, set)
+  for (const [name, get] of Object.entries(transposes)) property(name, get)
   Object.defineProperties(TensorCore.prototype, {
     [Symbol.toPrimitive]: { value: primitive, configurable: true },
     [Symbol.iterator]: { value: rows, configurable: true },

@@ -108,14 +108,6 @@ export const reading: {
   readonly size: (x: Tensor, dim?: number) => unknown
   /** How many dims. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.dim.html */
   readonly dim: (x: Tensor) => number
-  /** In float32. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.float.html */
-  readonly float: (x: Tensor) => Tensor
-  /** In float64. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.double.html */
-  readonly double: (x: Tensor) => Tensor
-  /** In int32. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.int.html */
-  readonly int: (x: Tensor) => Tensor
-  /** True where not 0. @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.bool.html */
-  readonly bool: (x: Tensor) => Tensor
 } = {
   item,
   tolist,
@@ -129,8 +121,4 @@ export const reading: {
     return x.layout.shape[wrapDim(dim, x.layout.rank, 'size')]!
   },
   dim: (x) => x.layout.rank,
-  float: (x) => x.to('float32'),
-  double: (x) => x.to('float64'),
-  int: (x) => x.to('int32'),
-  bool: (x) => x.to('bool'),
 }

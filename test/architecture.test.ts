@@ -23,7 +23,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['execute'],
   ['backend/choose', 'threads/*'],
   ['autograd/*'],
-  ['reading', 'ndarray'],
+  ['reading', 'shorthand', 'ndarray'],
   ['op', 'op/*'],
   ['ops/*'],
   ['fluent', 'overrides', 'linalg/*', 'special/*', 'fft/*'],

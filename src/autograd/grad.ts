@@ -4,9 +4,8 @@ import type { Tensor } from '../fluent.ts'
 import { checkOptions, type Known } from '../options.ts'
 import { sameShape } from '../shape.ts'
 import { isTensor, type TensorCore } from '../tensor.ts'
-import { withLevel, wrap } from './levels.ts'
+import { insideTransform, withLevel, wrap } from './levels.ts'
 import { asPlaces, BACKWARD_OPTIONS, type BackwardOptions, inputList } from './methods.ts'
-import { modes } from './modes.ts'
 import { GradientEdge } from './node.ts'
 import { backpropagate, describeInput, differentiate, type Place } from './run.ts'
 
@@ -62,7 +61,7 @@ export function grad(outputs: Places, inputs: Places, options: GradOptions = {})
   if (options.materializeGrads && options.allowUnused === false) {
     throw new ArgumentError('Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.')
   }
-  if (modes.depth > 0 && outs.some((t) => isTensor(t) && t.wrap !== null)) {
+  if (insideTransform() && outs.some((t) => isTensor(t) && t.wrap !== null)) {
     throw new GraphError(
       'grad() called inside a func transform. This is not supported, please use func.grad or func.vjp instead or call grad() outside of transforms.',
     )

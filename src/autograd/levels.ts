@@ -4,7 +4,6 @@
  */
 import { GraphError } from '../errors.ts'
 import { TensorCore } from '../tensor.ts'
-import { modes } from './modes.ts'
 import { leafOf, versionOf } from './node.ts'
 
 export type LevelKind = 'reverse' | 'forward' | 'batch'
@@ -34,6 +33,11 @@ export class Level {
 /** The innermost level that is running. */
 let current: Level | null = null
 
+/** Is a transform running? */
+export function insideTransform(): boolean {
+  return current !== null
+}
+
 /** The batch level that random operations follow: the innermost, from `level` outwards. */
 export function batchLevel(level: Level | null = current): Level | null {
   let found = level
@@ -55,13 +59,11 @@ export interface Wrapped {
 /** Runs `fn` inside a new level. */
 export function withLevel<R>(kind: LevelKind, size: number, fn: (level: Level) => R, randomness: Randomness = 'same'): R {
   const outer = current
-  const level = new Level(kind, modes.depth + 1, size, randomness, outer)
-  modes.depth++
+  const level = new Level(kind, outer === null ? 1 : outer.depth + 1, size, randomness, outer)
   current = level
   try {
     return fn(level)
   } finally {
-    modes.depth--
     current = outer
     level.open = false
   }

@@ -8,7 +8,7 @@ import { sameShape } from '../shape.ts'
 import { expectTensor, isTensor, TensorCore } from '../tensor.ts'
 import { warnOnce } from '../warnings.ts'
 import { clearGrad, showGrad } from './accumulate.ts'
-import { wrap } from './levels.ts'
+import { insideTransform, wrap } from './levels.ts'
 import { modes } from './modes.ts'
 import { alias, type GradHook, type GradientEdge, type HookHandle, HookList, leafOf, type Node, NodeHooks } from './node.ts'
 import { edgeOf, keepGradient, needs, refresh } from './record.ts'
@@ -55,7 +55,7 @@ export function backward(x: Tensor, gradient?: Tensor | BackwardOptions | null, 
   const g = isTensor(gradient) ? gradient : null
   const o = (isTensor(gradient) || gradient === undefined || gradient === null ? options : gradient) ?? {}
   checkOptions('backward', o, BACKWARD_OPTIONS)
-  if (modes.depth > 0 && x.wrap !== null) {
+  if (insideTransform() && x.wrap !== null) {
     throw new GraphError(
       'backward() called inside a func transform. This is not supported, please use func.grad or func.vjp instead or call backward() outside of transforms.',
     )
@@ -291,17 +291,6 @@ export const accessors: {
     get: (x) => {
       if (bornInInference(x)) throw new AutogradError('Inference tensors do not track version counter.')
       return x.vc?.value ?? 0
-    },
-  },
-  T: { get: (x) => (x as Tensor).permute(x.layout.shape.map((_, d) => x.layout.rank - 1 - d)) },
-  mT: {
-    get: (x) => {
-      if (x.layout.rank < 2)
-        throw new ShapeError(`tensor.mT is only supported on matrices or batches of matrices. Got ${x.layout.rank}-D tensor.`, {
-          op: 'mT',
-          shapes: [x.layout.shape],
-        })
-      return (x as Tensor).transpose(-2, -1)
     },
   },
   _base: { get: (x) => x.viewMeta?.base ?? null },

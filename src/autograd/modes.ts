@@ -77,7 +77,6 @@ export const modes: {
   grad: boolean
   suppressed: boolean
   inference: boolean
-  depth: number
   trouble: ModeError | null
   hooks: SavedHooks | null
   hooksDisabled: string | null
@@ -92,8 +91,6 @@ export const modes: {
   /** Switched on inside inference mode, where nothing is recorded. */
   suppressed: false,
   inference: false,
-  /** Open transform levels (`func.grad`, `func.jvp`, `func.vmap`). */
-  depth: 0,
   /** A mode that was left open; thrown by the next op. */
   trouble: null,
   /** Saved-tensor hooks, the innermost pair. */

@@ -298,6 +298,9 @@ function place(slot: number): number {
   return slot >= 0 ? 2 * slot : 2 * (OUT - slot) + 1
 }
 
+/** What nodes hold that have let go of what they saved. */
+const NOTHING: (SavedTensor | undefined)[] = []
+
 /** A recorded operation with its saved tensors by position: inputs from 0 up, outputs from OUT down. */
 export class GeneralNode<P> extends Node implements Context<P> {
   readonly op: GeneralOp<P>
@@ -440,7 +443,7 @@ export class GeneralNode<P> extends Node implements Context<P> {
     this.live = false
     if (this.store === null) return
     if (this.hooked) for (const saved of this.store) saved?.release()
-    this.store = []
+    this.store = NOTHING
   }
 }
 

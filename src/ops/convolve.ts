@@ -5,9 +5,10 @@
 
 import { fold2d, unfold2d } from '../backend/jobs/window.ts'
 import type { DTypeInfo } from '../dtype.ts'
-import { addInto, backend, contiguous, copyInto, fillWith, workspace } from '../execute.ts'
+import { addInto, backend, contiguous, copyInto, fillWith } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
+import { workspace } from '../memory/collector.ts'
 import { type Owner, Storage } from '../memory/storage.ts'
 import { type Batched, type GeneralOp, general, inFront, vjp } from '../op/general.ts'
 import { type ArrayLike, address, empty, type TensorCore } from '../tensor.ts'

@@ -1,9 +1,10 @@
 /** Products of matrices and vectors as records: transposed operands by strides, leading dims broadcast as batches. */
 import { computeType, input, Program, scalar } from '../backend/scalar.ts'
 import type { DTypeInfo } from '../dtype.ts'
-import { backend, contiguous, copyInto, type Kernel, kernel, runInto, workspace } from '../execute.ts'
+import { backend, contiguous, copyInto, type Kernel, kernel, runInto } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
+import { workspace } from '../memory/collector.ts'
 import { EXTERNAL, type Owner } from '../memory/storage.ts'
 import { type Batched, type GeneralOp, general, inFront, vjp } from '../op/general.ts'
 import { broadcast, numel, type Shape } from '../shape.ts'

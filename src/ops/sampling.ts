@@ -4,7 +4,7 @@ import { ArgumentError, DTypeError, ShapeError, show } from '../errors.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import { checkOptions } from '../options.ts'
-import { defaultGenerator, type Generator } from '../random.ts'
+import { type Generator, generatorOf } from '../random.ts'
 import { dataView, empty, expectTensor, readAll, writeAll } from '../tensor.ts'
 import { draw, drawn } from './drawing.ts'
 import { concrete, isBatched } from './positions.ts'
@@ -81,7 +81,8 @@ export function multinomial(weights: Tensor, numSamples: number, options: Multin
   const op = 'multinomial'
   expectTensor(op, weights, 'argument 0')
   checkOptions(op, options, { replacement: 'boolean', generator: 'any' })
-  const { replacement = false, generator = defaultGenerator } = options
+  const { replacement = false } = options
+  const generator = generatorOf(op, options.generator)
   const { shape, rank } = weights.layout
   if (rank !== 1 && rank !== 2)
     throw new ShapeError(`multinomial: prob_dist must be 1 or 2 dim, got ${show(shape)}`, { op, shapes: [shape] })
@@ -123,7 +124,8 @@ export function gumbelSoftmax(
 ): Tensor {
   expectTensor('gumbelSoftmax', logits, 'argument 0')
   checkOptions('gumbelSoftmax', options, { tau: 'number', hard: 'boolean', dim: 'number', generator: 'any' })
-  const { tau = 1, hard = false, dim = -1, generator = defaultGenerator } = options
+  const { tau = 1, hard = false, dim = -1 } = options
+  const generator = generatorOf('gumbelSoftmax', options.generator)
   if (!logits.dt.floating)
     throw new DTypeError(`gumbelSoftmax: expected float logits, got ${logits.dt.name}`, { op: 'gumbelSoftmax', dtypes: [logits.dtype] })
   const u = drawn('gumbelSoftmax', logits.shape, logits.dt, (out) => draw('uniform', out, generator, 0, 1)) as Tensor

@@ -159,6 +159,7 @@ test('sizes one by one or as a list', () => {
     expect(make([]).shape).toEqual([])
     expect(make(2, 3, { dtype: 'float64' }).dtype).toBe('float64')
     expect(make([2], { requiresGrad: true }).requiresGrad).toBe(true)
+    expect(() => make()).toThrow(/expected a shape such as \[2, 3\], got undefined/)
     expect(() => make(2, -1)).toThrow(/sizes must be whole numbers/)
     expect(() => make(2, 3, { dtyp: 'float64' } as never)).toThrow(/dtyp/)
     expect(() => make([2], 3 as never)).toThrow(torch.AutogradError)

@@ -63,6 +63,7 @@ describe('multinomial', () => {
     ['none', () => multinomial(tensor([1]), 0), /n_sample <= 0/],
     ['dims', () => multinomial(torch.ones(2, 2, 2), 1), /must be 1 or 2 dim, got \[2, 2, 2\]/],
     ['dtype', () => multinomial(ints([1, 2]), 1), /floating-point dtypes.*int32/],
+    ['no generator', () => multinomial(tensor([1]), 1, { generator: 3 as never }), /multinomial: expected a Generator, got 3/],
     ['inside vmap', () => torch.func.vmap((p: torch.Tensor) => multinomial(p, 1))(torch.ones(2, 3)), /multinomial: vmap/],
   ])('refused: %s', (_, call, text) => {
     expect(call).toThrow(text)
