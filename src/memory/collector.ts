@@ -4,7 +4,8 @@
  */
 import { MemoryError } from '../errors.ts'
 import { type Heap, heap } from './heap.ts'
-import { RELEASED, Region, Storage } from './storage.ts'
+import { type Lister, NONE, Nursery, nodeLister } from './nursery.ts'
+import { RELEASED, Region, Storage, UNTRACKED, YOUNG } from './storage.ts'
 
 export const REGION_BYTES = 65536
 /** Storages up to this size share regions. */
@@ -27,13 +28,18 @@ const PERSISTENT = 4
 /** Where survivors are sparse, a region has room for so many storages: one that lives pins no more. */
 const FEW = 4
 
-/** The address, in the collector's list, of a storage without a block. */
-const NONE = 0
+/** Bytes allocated before the nursery opens: what allocates less pays nothing for it. */
+const OPENING = 2 * MiB
+/** Bytes that may be tracked in the nursery: beyond it caches forget blocks before they come back, below it sweeps take too much time. */
+const YOUNG_BUDGET = 32 * MiB
 
 /** The ways to make the engine collect now; absent in browsers. */
 interface Engine {
   gc(): void
+  /** Collects new objects only. */
+  minor(): void
   clearKept(): void
+  lister: Lister | null
   /** Bytes of the JavaScript heap in use. */
   heapUsed(): number
 }
@@ -57,7 +63,9 @@ export interface MemoryStats {
   /** Bytes that may be allocated between two sweeps; grows with what lives, and while sweeps would cost too much time. */
   budget: number
   sweeps: number
-  /** Milliseconds spent in sweeps. */
+  /** Sweeps of what was made last, at a fraction of the cost. */
+  youngSweeps: number
+  /** Milliseconds spent in sweeps of both kinds. */
   sweepTime: number
   /** Bytes that sweeps gave back. */
   swept: number
@@ -76,8 +84,14 @@ export class Collector {
   recycled = 0
   escaped = 0
   private budget: number = this.minBudget
-  /** Bytes allocated since the last sweep. */
+  /** Bytes allocated since the last sweep, without what was found dead since. */
   private since = 0
+  /** At so many bytes the next look is due: whether to sweep, or to sweep the nursery. */
+  private alarm: number = OPENING
+  /** What was made last. Undefined before it opens; null where there can be none. See Note [Young storages]. */
+  private nursery: Nursery | null | undefined
+  private youngBudget: number = YOUNG_BUDGET
+  private youngSweeps = 0
   /** What was used after it. */
   private survived = 0
   /** The JavaScript heap after it; before the first, now. */
@@ -89,9 +103,9 @@ export class Collector {
   /** Buffers nobody touches, so they take no resident memory: they tell a collector that can't be called how much its objects hold. */
   private readonly ballast = new WeakMap<object, ArrayBuffer>()
   private readonly current: (Region | null)[] = new Array<Region | null>(2 * PERSISTENT).fill(null)
-  /** Regions that survived the last sweep. */
+  /** Regions in the list of old blocks. */
   private oldRegions = 0
-  /** Regions made since. */
+  /** Regions made since the last sweep. */
   private newRegions = 0
   /** Do few storages survive, each in a region of its own? See Note [Sparse survivors]. */
   private sparse = false
@@ -140,20 +154,26 @@ export class Collector {
 
   /** A storage of its own block for an owner that gives it back itself; not charged to the budget. May sweep. */
   owned(bytes: number): Storage {
-    if (this.stress || this.since >= this.budget) this.press()
+    if (this.since >= this.alarm || this.stress) this.press()
     return new Storage(this.mustAlloc(bytes), bytes, null)
   }
 
   /** Leaves a storage of its own block to the collector. */
   adopt(storage: Storage): Storage {
-    if (storage.track >= 0 || storage.region !== null) return storage
-    // A WeakRef and what it watches weigh on the JS heap too: many tiny blocks must not put off the sweep.
-    this.since += TRACKED_BYTES
-    this.watch(storage, storage.bytes)
+    if (storage.track !== UNTRACKED || storage.region !== null) return storage
+    this.track(storage, storage.bytes)
     return storage
   }
 
+  private track(what: Storage | Region, bytes: number): void {
+    // What watches it, and what it is, weigh on the JS heap too: many tiny blocks must not put off the sweep.
+    this.since += TRACKED_BYTES
+    if (this.nursery) this.nursery.add(what, bytes)
+    else this.watch(what, bytes)
+  }
+
   private watch(what: Storage | Region, bytes: number): void {
+    if (what instanceof Region) this.oldRegions++
     what.track = this.refs.length
     this.refs.push(new WeakRef(what))
     this.ptrs.push(what.ptr)
@@ -164,7 +184,11 @@ export class Collector {
   /** Takes a storage out of the collector's hands. */
   disown(storage: Storage): void {
     const i = storage.track
-    if (i < 0) return
+    if (i === UNTRACKED) return
+    if (i <= YOUNG) {
+      this.nursery!.remove(storage)
+      return
+    }
     const last = this.refs.length - 1
     if (i !== last) {
       const moved = this.refs[last]!
@@ -177,7 +201,7 @@ export class Collector {
     this.refs.pop()
     this.ptrs.pop()
     this.sizes.pop()
-    storage.track = -1
+    storage.track = UNTRACKED
     if (this.engine === null) this.ballast.delete(storage)
   }
 
@@ -198,6 +222,10 @@ export class Collector {
 
   /** Gives back the block of a storage that will get another one by `refill`; nobody reads it until then. */
   hollow(storage: Storage): void {
+    if (storage.track <= YOUNG) {
+      this.disown(storage)
+      this.watch(storage, storage.bytes)
+    }
     this.heap.release(storage.ptr, storage.bytes)
     storage.ptr = RELEASED
     this.ptrs[storage.track] = NONE
@@ -217,6 +245,8 @@ export class Collector {
   setBudget(bytes: number): void {
     this.minBudget = bytes
     this.budget = bytes
+    this.youngBudget = this.leastYoung()
+    this.alarm = Math.min(this.alarm, this.youngBudget)
   }
 
   /** The address of at least `bytes` of scratch, good until the next call. May sweep: read other addresses after. */
@@ -242,7 +272,7 @@ export class Collector {
   /** Leaves a region to the collector. */
   adoptRegion(region: Region): void {
     this.newRegions++
-    this.watch(region, region.end - region.ptr)
+    this.track(region, region.end - region.ptr)
   }
 
   freeRegion(region: Region): void {
@@ -255,7 +285,6 @@ export class Collector {
   // the last one survive, the next regions hold FEW storages each, until a sweep finds that hardly any, or nearly all, survive.
 
   private nextRegion(k: number, size: number): Region {
-    if (this.sparse) this.since += TRACKED_BYTES
     const region = this.cut(this.sparse ? FEW * size : REGION_BYTES)
     this.adoptRegion(region)
     this.current[k] = region
@@ -284,11 +313,28 @@ export class Collector {
 
   private charge(bytes: number): void {
     this.since += bytes
-    if (this.since >= this.budget || this.stress) this.press()
+    if (this.since >= this.alarm || this.stress) this.press()
+  }
+
+  /** A look is due. */
+  private press(): void {
+    const nursery = this.openNursery()
+    if (nursery !== null && (nursery.bytes >= this.youngBudget || this.stress)) this.sweepYoung()
+    if (this.since >= this.budget || this.stress) this.pressed()
+    const room = nursery === null ? Infinity : Math.max(MiB, this.youngBudget - nursery.bytes)
+    this.alarm = Math.min(this.budget, this.since + room)
+  }
+
+  private openNursery(): Nursery | null {
+    if (this.nursery === undefined) {
+      const lister = this.findEngine()?.lister ?? null
+      this.nursery = lister === null ? null : new Nursery(lister)
+    }
+    return this.nursery
   }
 
   /** The budget is used up: sweeps, unless that costs more time than has been earned and there is memory left. */
-  private press(): void {
+  private pressed(): void {
     if (this.sweeps === 0) this.heapUsed = this.findEngine()?.heapUsed() ?? 0
     if (!this.stress && this.since < this.bound()) {
       const earned = (performance.now() - this.born) * SWEEP_SHARE + CREDIT - this.sweepTime
@@ -298,6 +344,40 @@ export class Collector {
       }
     }
     this.sweep()
+  }
+
+  /** Gives back what died young; the rest stays, or counts as old. Runs where `sweep` may. */
+  sweepYoung(): void {
+    const nursery = this.openNursery()
+    if (nursery === null) return
+    const start = performance.now()
+    this.findEngine()!.minor()
+    const { bytes } = nursery
+    const died = this.sift(nursery, false)
+    this.youngSweeps++
+    this.sweepTime += performance.now() - start
+    // Where most of it lives on, asking more rarely finds as much.
+    this.youngBudget = died < bytes / 4 ? Math.min(2 * this.youngBudget, this.budget) : this.leastYoung()
+  }
+
+  private leastYoung(): number {
+    return Math.min(YOUNG_BUDGET, this.minBudget / 2)
+  }
+
+  /** Empties the nursery after a collection; the bytes that died. */
+  private sift(nursery: Nursery, full: boolean): number {
+    let died = 0
+    nursery.sift(
+      full,
+      (ptr, bytes) => {
+        this.heap.release(ptr, bytes)
+        died += bytes
+        this.since -= bytes + TRACKED_BYTES
+      },
+      (what, bytes) => this.watch(what, bytes),
+    )
+    this.swept += died
+    return died
   }
 
   /** What the next sweep will probably take, in milliseconds: one that was slow says little, three do. */
@@ -327,6 +407,7 @@ export class Collector {
       engine.clearKept()
       engine.gc()
     }
+    if (this.nursery) this.sift(this.nursery, true)
     const before = this.heap.used
     this.releaseDead()
     if (this.heap.poison) this.shuffle()
@@ -403,10 +484,11 @@ export class Collector {
       linear: this.heap.memory.size,
       peak: this.peak,
       workspace: this.work.bytes,
-      blocks: this.refs.length - this.oldRegions - this.newRegions,
-      regions: this.oldRegions + this.newRegions,
+      blocks: this.refs.length - this.oldRegions + (this.nursery ? this.nursery.count - this.nursery.regions : 0),
+      regions: this.oldRegions + (this.nursery?.regions ?? 0),
       budget: this.budget,
       sweeps: this.sweeps,
+      youngSweeps: this.youngSweeps,
       sweepTime: this.sweepTime,
       swept: this.swept,
       recycled: this.recycled,
@@ -423,12 +505,20 @@ function syncEngine(): Engine | null {
     const vm = builtin?.('node:vm')
     if (v8 === undefined || vm === undefined) return null
     v8.setFlagsFromString('--expose-gc')
-    const gc = vm.runInNewContext('gc') as () => void
+    const gc = vm.runInNewContext('gc') as (options?: object) => void
     // Leaving a context with a microtask queue of its own ends a job for the list of kept WeakRef targets.
     const script = new vm.Script('0')
     const context = vm.createContext({}, { microtaskMode: 'afterEvaluate' })
     const clearKept = (): void => void script.runInContext(context)
-    return typeof gc === 'function' ? { gc: () => gc(), clearKept, heapUsed: () => v8.getHeapStatistics().used_heap_size } : null
+    if (typeof gc !== 'function') return null
+    const { inspect } = builtin!('node:util')
+    return {
+      gc: () => gc(),
+      minor: () => gc({ type: 'minor' }),
+      clearKept,
+      lister: nodeLister(inspect),
+      heapUsed: () => v8.getHeapStatistics().used_heap_size,
+    }
   } catch {
     return null
   }

@@ -6,14 +6,18 @@ export const EXTERNAL = -1
 /** `ptr` of a storage whose scope has ended. */
 export const RELEASED = -2
 
+/** `track` of what the collector doesn't know. In its list of old blocks places count from 0 up, in the nursery from YOUNG down. */
+export const UNTRACKED = -1
+export const YOUNG = -2
+
 /** A block that small storages share: given back as a whole, once none of them is reachable. */
 export class Region {
   readonly ptr: number
   /** Where the next storage goes. */
   top: number
   readonly end: number
-  /** Place in the collector's list, or -1. */
-  track = -1
+  /** Place with the collector, or UNTRACKED. */
+  track: number = UNTRACKED
   /** Made since the last sweep. */
   fresh = true
 
@@ -35,8 +39,8 @@ export class Storage {
   readonly bytes: number
   /** The region of a small collected storage; it lives as long as any of its storages. */
   region: Region | null
-  /** Place in the collector's list of blocks, or -1. */
-  track = -1
+  /** Place with the collector, or UNTRACKED. */
+  track: number = UNTRACKED
   /** The backward pass that owns this storage, or null. */
   owner: Owner | null = null
   /** Uses counted by that owner. */

@@ -25,11 +25,13 @@ const worked = (): number => {
 }
 let sweepWork = 0
 const c = collector()
-const sweep = c.sweep.bind(c)
-c.sweep = () => {
-  const from = worked()
-  sweep()
-  sweepWork += worked() - from
+for (const kind of ['sweep', 'sweepYoung'] as const) {
+  const sweep = c[kind].bind(c)
+  c[kind] = () => {
+    const from = worked()
+    sweep()
+    sweepWork += worked() - from
+  }
 }
 const start = performance.now()
 const startWork = worked()
@@ -88,7 +90,7 @@ if (what === 'keep') {
     if (i % (steps / 20) === 0) rss.push(process.memoryUsage().rss)
   }
 }
-const { sweepTime, sweeps, used } = torch.memoryStats()
+const { sweepTime, sweeps, youngSweeps, used } = torch.memoryStats()
 console.log(
   JSON.stringify({
     rss,
@@ -96,7 +98,7 @@ console.log(
     sweepTime,
     work: worked() - startWork,
     sweepWork,
-    sweeps,
+    sweeps: sweeps + youngSweeps,
     used,
     kernels: kernelCount() - before,
     kept: kept.length,

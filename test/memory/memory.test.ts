@@ -1,7 +1,10 @@
 /** Memory: regions, sweeps, scopes, external storages, and that no sequence of public calls reads released memory. */
+
+import { inspect } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import * as torch from '../../src/index.ts'
 import { collector } from '../../src/memory/collector.ts'
+import { nodeLister } from '../../src/memory/nursery.ts'
 
 const { memoryStats, configureMemory, scope, keep } = torch
 
@@ -14,9 +17,51 @@ describe('collection', () => {
     for (let i = 0; i < 300_000; i++) torch.ones([4]).add(1)
     const after = memoryStats()
     configureMemory({ budget: 256 * 1048576 })
-    expect(after.sweeps).toBeGreaterThan(before.sweeps)
+    expect(after.youngSweeps).toBeGreaterThan(before.youngSweeps)
     expect(after.swept - before.swept).toBeGreaterThan(20e6)
     expect(y.select(0, 0).item()).toBeCloseTo(1.0001 ** 4000, 3)
+  })
+
+  test('what dies young is found without a full collection, and its blocks are used again soon', () => {
+    const a = torch.ones([1 << 18])
+    const kept: torch.Tensor[] = []
+    collector().sweep()
+    const before = memoryStats()
+    for (let i = 0; i < 2000; i++) {
+      const y = a.mul(i)
+      if (i % 100 === 0) kept.push(y)
+    }
+    const after = memoryStats()
+    expect(after.youngSweeps).toBeGreaterThan(before.youngSweeps + 20)
+    expect(after.sweeps).toBe(before.sweeps)
+    expect(after.peak - before.used).toBeLessThan(80 * 1048576)
+    expect(kept.map((y) => y.max().item())).toEqual(kept.map((_, i) => 100 * i))
+  })
+
+  test('what lives through young sweeps, and is then dropped, is found by a full one', () => {
+    const c = collector()
+    c.sweep()
+    const { used } = memoryStats()
+    let kept: torch.Tensor[] | null = Array.from({ length: 50 }, () => torch.ones([1 << 16]))
+    for (let i = 0; i < 4; i++) c.sweepYoung()
+    expect(memoryStats().used - used).toBeGreaterThanOrEqual(50 * 4 * 65536)
+    expect(kept.every((t) => t.sum().item() === 65536)).toBe(true)
+    kept = null
+    c.sweepYoung()
+    expect(memoryStats().used - used).toBeGreaterThanOrEqual(50 * 4 * 65536)
+    const left = Math.min(
+      ...[1, 2, 3].map(() => {
+        c.sweep()
+        return memoryStats().used - used
+      }),
+    )
+    expect(left).toBeLessThan(4 * 65536)
+  })
+
+  test('where a set is not listed whole, nothing counts as young', () => {
+    expect(nodeLister((value) => inspect(value, { showHidden: true, maxArrayLength: 100 }))).toBeNull()
+    expect(nodeLister(() => '')).toBeNull()
+    expect(nodeLister(inspect)).not.toBeNull()
   })
 
   test('few survivors of many regions pin little', () => {

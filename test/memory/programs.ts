@@ -114,7 +114,12 @@ export class RandomProgram {
     this.last = action.name
     action.call(this)
     if (this.pool.length > 24) this.pool.splice(0, 8)
-    if (this.random() < 0.05) collector().sweep()
+    if (this.random() < 0.05) this.sweep()
+  }
+
+  private sweep(): void {
+    if (this.random() < 0.5) collector().sweep()
+    else collector().sweepYoung()
   }
 
   private below(n: number): number {
@@ -352,7 +357,7 @@ export class RandomProgram {
     if (hooked) {
       square.registerHook((g) => {
         seen.push(g)
-        if (this.random() < 0.5) collector().sweep()
+        if (this.random() < 0.5) this.sweep()
         return g.mul(2)
       })
     }
@@ -445,7 +450,7 @@ export class RandomProgram {
       ({ t, n }) => t ?? torch.fromNumpy(n!.data as Float64Array).reshape([...n!.shape]),
       () => Cube.apply(leaf).mul(leaf).sum(),
     )
-    if (this.random() < 0.5) collector().sweep()
+    if (this.random() < 0.5) this.sweep()
     loss.backward()
     this.pushGradient(
       leaf.grad!,
@@ -460,7 +465,7 @@ export class RandomProgram {
     const x = this.read(a)
     const leaf = a.t.clone().detach().requiresGrad_()
     const y = autograd.checkpoint((t: Tensor) => t.tanh().mul(t), leaf)
-    if (this.random() < 0.3) collector().sweep()
+    if (this.random() < 0.3) this.sweep()
     y.sum().backward()
     this.compare(
       leaf.grad!,
