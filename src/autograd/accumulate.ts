@@ -5,6 +5,7 @@ import { Layout } from '../layout.ts'
 import { type Area, escape } from '../memory/area.ts'
 import { collector, SMALL_BYTES } from '../memory/collector.ts'
 import { allocatePersistent, currentScope } from '../memory/scope.ts'
+import { UNTRACKED } from '../memory/storage.ts'
 import { TensorCore } from '../tensor.ts'
 import type { LeafMeta } from './node.ts'
 import { bump } from './record.ts'
@@ -46,9 +47,10 @@ export function accumulate(leaf: LeafMeta, g: TensorCore, area: Area, record: bo
   const takeable = mayTake && area.sole(g.storage) && sameLayout(g.layout, layout) && g.storage.bytes === g.layout.numel * g.dt.bytes
   if (old !== null && old.storage.bytes === g.storage.bytes && old.dt === g.dt && sameLayout(old.layout, layout)) {
     const c = collector()
-    if (c.isHollow(old.storage)) c.refill(old.storage, takeable ? g.storage : c.owned(g.storage.bytes))
+    const hollow = c.isHollow(old.storage)
+    if (hollow) c.refill(old.storage, takeable ? g.storage : c.owned(g.storage.bytes))
     if (!takeable) copyInto(old, g)
-    else if (old.storage.region !== null) c.heap.memory.u8.copyWithin(old.storage.ptr, g.storage.ptr, g.storage.ptr + g.storage.bytes)
+    else if (!hollow) c.heap.memory.u8.copyWithin(old.storage.ptr, g.storage.ptr, g.storage.ptr + g.storage.bytes)
     return
   }
   leaf.shown = false
@@ -92,7 +94,7 @@ export function clearGrad(t: TensorCore): void {
   if (leaf === null) return
   const { grad } = leaf
   if (leaf.shown) leaf.grad = null
-  else if (leaf.has && grad !== null && grad.storage.track >= 0) collector().hollow(grad.storage)
+  else if (leaf.has && grad !== null && grad.storage.track !== UNTRACKED) collector().hollow(grad.storage)
   leaf.has = false
   leaf.shown = false
 }

@@ -116,6 +116,30 @@ describe('gradients', () => {
     expect(params.map((p) => p.grad!.select(0, N - 1).item())).toEqual([7, 7, 42])
   })
 
+  test('and so does one that has just been made', () => {
+    const params = leaves()
+    const optimizer = new torch.optim.SGD(params, { lr: 1 })
+    collector().sweepYoung()
+    const { used } = memoryStats()
+    const expected = [1, 2, 3]
+    for (let i = 1; i <= 4; i++) {
+      pass(params, i)
+      optimizer.step()
+      optimizer.zeroGrad()
+      // The passes' results stay until the next sweep; gradients don't add to them.
+      expect(memoryStats().used - used).toBeLessThan(i * 4 * 4.5 * N)
+      for (const [k, v] of [i, i, 2 * i * expected[2]!].entries()) expected[k]! -= v
+    }
+    expect(
+      params.map((p) =>
+        p
+          .detach()
+          .select(0, N - 1)
+          .item(),
+      ),
+    ).toEqual(expected)
+  })
+
   test('a posthook of the leaf may keep what arrived', () => {
     const x = torch.full([N], 1, { requiresGrad: true })
     const optimizer = new torch.optim.SGD([x], { lr: 0 })

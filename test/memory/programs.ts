@@ -535,8 +535,9 @@ export class RandomProgram {
   /** A step of SGD with momentum on Σ p²; parameters and their state live on whatever scope they were made in. */
   private train(): void {
     if (this.trained.length < 2 && this.depth === 0) {
-      const values = this.values(6)
-      const p = new torch.nn.Parameter(torch.tensor(values, { dtype: this.dtype }).reshape([2, 3]))
+      const rows = this.random() < 0.5 ? 2 : 500
+      const values = this.values(rows * 3)
+      const p = new torch.nn.Parameter(torch.tensor(values, { dtype: this.dtype }).reshape([rows, 3]))
       const optimizer = new torch.optim.SGD([p], { lr: RATE, momentum: MOMENTUM })
       this.trained.push({ p, optimizer, values, momentum: values.map(() => 0), steps: 0 })
     }
