@@ -5,10 +5,10 @@ import { loadBlas } from './src/blas/library.ts'
 function modes(): string[] {
   try {
     loadBlas(process.env['OPENBLAS'])
-    return ['strict', 'threads', 'blas']
+    return ['strict', 'threads', 'swept', 'blas']
   } catch {
     console.warn('No OpenBLAS here (or at $OPENBLAS): the mode blas is left out.')
-    return ['strict', 'threads']
+    return ['strict', 'threads', 'swept']
   }
 }
 

@@ -7,7 +7,7 @@ import { ElementwiseOp } from '../op/elementwise.ts'
 import { type FoldedOp, type FoldedRecord, folded, type Reduction } from '../op/folded.ts'
 import { checkOptions } from '../options.ts'
 import { expectTensor, expectTensorOrNone, readAll, type TensorCore } from '../tensor.ts'
-import { warn } from '../warnings.ts'
+import { warnOnce } from '../warnings.ts'
 import {
   broadcastPair,
   HUBER,
@@ -177,7 +177,7 @@ export function klDiv(input: Tensor, target: Tensor, options: KLDivOptions = {})
   checkOptions('klDiv', options, KL_DIV)
   const { reduction = 'mean', logTarget = false } = options
   if (reduction === 'mean')
-    warn(
+    warnOnce(
       "klDiv: reduction: 'mean' divides the total loss by both the batch size and the support size. 'batchmean' divides only by the batch size, and aligns with the KL div math definition.",
     )
   const by = reduction === 'batchmean' ? 'sum' : reductionOf('klDiv', { reduction }, REDUCTION)

@@ -102,7 +102,7 @@ describe('how operands are handed over', () => {
         for (let j = 0; j < n; j++) {
           let sum = 0
           for (let l = 0; l < k; l++) sum += values[pa + (ta ? l * lda + i : i * lda + l)]! * values[pb + (tb ? j * ldb + l : l * ldb + j)]!
-          values[pc + i * ldc + j] = sum + beta * values[pc + i * ldc + j]!
+          values[pc + i * ldc + j] = beta === 0 ? sum : sum + values[pc + i * ldc + j]!
         }
       }
     }

@@ -1,0 +1,7 @@
+/** Sweeps of both kinds all the time, and NaNs in whatever they give back. */
+import { configureMemory } from '../../src/index.ts'
+import { collector } from '../../src/memory/collector.ts'
+
+configureMemory({ budget: 2 ** 20 })
+collector().heap.poison = true
+collector().sweepYoung()
