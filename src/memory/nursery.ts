@@ -17,8 +17,8 @@ const AGES = 2
 /** What a tracked storage weighs besides its bytes. */
 const ENTRY_BYTES = 2048
 
-/** What a set holds now. */
-export type Lister = (members: WeakSet<Storage | Region>) => (Storage | Region)[]
+/** What a set holds now; null if it couldn't be told. */
+export type Lister = (members: WeakSet<Storage | Region>) => (Storage | Region)[] | null
 
 /** Its tables stay for the program's life: made anew for each collection, they would be old for V8 before they are dropped. */
 export class Nursery {
@@ -71,12 +71,14 @@ export class Nursery {
 
   /**
    * After a collection: hands what is dead to `release`, and to `promote` what has lived through its collections here (or,
-   * after a full one, whatever lives).
+   * after a full one, whatever lives). Where what lives can't be told now, nothing changes.
    */
   sift(full: boolean, release: (ptr: number, bytes: number) => void, promote: (what: Storage | Region, bytes: number) => void): void {
     const { ptrs, sizes, ages } = this
+    const living = this.list(this.members)
+    if (living === null) return
     const young: { what: Storage | Region; bytes: number; age: number }[] = []
-    for (const what of this.list(this.members)) {
+    for (const what of living) {
       const i = YOUNG - what.track
       if (i < 0) {
         this.members.delete(what)
@@ -105,16 +107,17 @@ export function nodeLister(inspect: (value: unknown, options: object) => string)
       configurable: true,
       value(this: Storage | Region): string {
         inspected.push(this)
-        return kind.name
+        return '*'
       },
     })
   const options = { showHidden: true, maxArrayLength: null, depth: 0, compact: true, breakLength: Infinity, customInspect: true }
   const list: Lister = (members) => {
     inspected = []
-    inspect(members, options)
+    const text = inspect(members, options)
     const all = inspected
     inspected = []
-    return all
+    // Where the stack has no room left, `inspect` stops without an error and says so in other words.
+    return text.startsWith('WeakSet {') && text.endsWith('}') && text.split('*').length === all.length + 1 ? all : null
   }
   const some = Array.from({ length: 200 }, () => new Region(0, 0))
   const seen = new Set(list(new WeakSet(some)))

@@ -64,6 +64,35 @@ describe('collection', () => {
     expect(nodeLister(inspect)).not.toBeNull()
   })
 
+  test('a sweep with hardly any stack left gives nothing back that lives', () => {
+    const c = collector()
+    c.sweepYoung()
+    const kept = Array.from({ length: 300 }, (_, i) => torch.full([2000], i))
+    let begun = 0
+    let ended = 0
+    /** Returns how many calls it is from where the stack ends; sweeps at each of the last ones. */
+    const deep = (): number => {
+      let rest = 0
+      try {
+        rest = deep() + 1
+        if (rest < 150) {
+          begun++
+          c.sweepYoung()
+          ended++
+        }
+      } catch (e) {
+        if (!(e instanceof RangeError)) throw e
+      }
+      return rest
+    }
+    deep()
+    const others = Array.from({ length: 300 }, () => torch.full([2000], -1))
+    expect(ended).toBeGreaterThan(0)
+    expect(begun).toBeGreaterThan(ended)
+    expect(kept.map((t) => t.sum().item())).toEqual(kept.map((_, i) => 2000 * i))
+    expect(others.length).toBe(300)
+  })
+
   test('few survivors of many regions pin little', () => {
     collector().sweep()
     configureMemory({ budget: 8 * 1048576 })
