@@ -18,6 +18,8 @@ export interface Command {
   readonly name: string
   readonly file: string
   readonly args: readonly string[]
+  /** Settings on top of those that all get. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 const env = { ...process.env, OMP_NUM_THREADS: '1', MKL_NUM_THREADS: '1', TF_CPP_MIN_LOG_LEVEL: '3' }
@@ -30,9 +32,9 @@ export class Peer {
   private readonly early: Answer[] = []
   private dead = false
 
-  constructor({ name, file, args }: Command) {
+  constructor({ name, file, args, env: own }: Command) {
     this.name = name
-    this.child = spawn(file, args, { stdio: ['pipe', 'pipe', 'ignore'], env })
+    this.child = spawn(file, args, { stdio: ['pipe', 'pipe', 'ignore'], env: { ...env, ...own } })
     createInterface({ input: this.child.stdout! }).on('line', (line) => {
       if (!line.startsWith('{')) return
       const answer = JSON.parse(line) as Answer

@@ -1,6 +1,7 @@
 /**
  * Measures gradtape and every peer that is installed on the same rows, interleaved in one run, one thread each, and prints
- * ratios. `npm run bench [-- --quick] [-- --rounds 5 --ms 120 --only mlp --write name]`. Peers: python3 with torch; `npm ci` in bench/.
+ * ratios. `npm run bench [-- --quick] [-- --rounds 5 --ms 120 --only mlp --write name --avx2]`. Peers: python3 with torch; `npm ci` in
+ * bench/. `--avx2` adds a PyTorch that uses vectors of 256 bits at most, whatever the processor has.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
@@ -21,6 +22,7 @@ const { values: options } = parseArgs({
     warm: { type: 'string' },
     only: { type: 'string', default: '' },
     write: { type: 'string', default: '' },
+    avx2: { type: 'boolean', default: false },
   },
 })
 const number = (given: string | undefined, whole: number, quick: number): number =>
@@ -46,16 +48,20 @@ async function bundle(entry: string, name: string, external: string[] = []): Pro
   return outfile
 }
 
+/** What holds PyTorch and its libraries to 256-bit vectors. */
+const AVX2 = { ATEN_CPU_CAPABILITY: 'avx2', MKL_ENABLE_INSTRUCTIONS: 'AVX2', ONEDNN_MAX_CPU_ISA: 'AVX2' }
+
 const node = (name: string, ...args: string[]): Command => ({ name, file: process.execPath, args })
 const installed = (name: string): boolean => existsSync(here(`./node_modules/${name}`))
 const versionOf = (name: string): string => (JSON.parse(readFileSync(here(`${name}/package.json`), 'utf8')) as { version: string }).version
 
 /** The programs that answer requests, and those that start once, with their versions. */
 async function programs(): Promise<{ serving: Command[]; starting: Command[]; versions: Record<string, string> }> {
-  const serving = [
+  const serving: Command[] = [
     node(OURS, await bundle('./peers/gradtape.ts', 'gradtape', ['koffi'])),
     { name: 'torch', file: 'python3', args: [here('./peers/torch_peer.py')] },
   ]
+  if (options.avx2) serving.push({ ...serving[1]!, name: 'torch (AVX2)', env: AVX2 })
   const starting = [
     node(OURS, here('./cold/gradtape.mjs'), await bundle('../src/index.ts', 'library')),
     { name: 'torch', file: 'python3', args: [here('./cold/torch_cold.py')] },
