@@ -48,7 +48,7 @@ export function accumulate(leaf: LeafMeta, g: TensorCore, area: Area, record: bo
   if (old !== null && old.storage.bytes === g.storage.bytes && old.dt === g.dt && sameLayout(old.layout, layout)) {
     const c = collector()
     const hollow = c.isHollow(old.storage)
-    if (hollow) c.refill(old.storage, takeable ? g.storage : c.owned(g.storage.bytes))
+    if (hollow) c.refill(old.storage, takeable ? g.storage : c.block(g.storage.bytes))
     if (!takeable) copyInto(old, g)
     else if (!hollow) c.heap.memory.u8.copyWithin(old.storage.ptr, g.storage.ptr, g.storage.ptr + g.storage.bytes)
     return

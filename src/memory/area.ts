@@ -9,7 +9,7 @@ export class Area implements Owner {
 
   /** A storage for a gradient or a temporary of a rule. May sweep: read no pointer before. */
   alloc(bytes: number): Storage {
-    const storage = collector().owned(bytes)
+    const storage = collector().block(bytes)
     storage.owner = this
     this.fresh[this.made++] = storage
     return storage

@@ -84,7 +84,7 @@ export class Collector {
   recycled = 0
   escaped = 0
   private budget: number = this.minBudget
-  /** Bytes allocated since the last sweep, without what was found dead since. */
+  /** Bytes that came into the collector's hands since the last sweep, without what was found dead since. */
   private since = 0
   /** At so many bytes the next look is due: whether to sweep, or to sweep the nursery. */
   private alarm: number = OPENING
@@ -148,12 +148,6 @@ export class Collector {
 
   /** A storage of its own block, tracked by nobody: the caller hands it to `adopt` or to `free`. May sweep. */
   block(bytes: number): Storage {
-    this.charge(bytes)
-    return new Storage(this.mustAlloc(bytes), bytes, null)
-  }
-
-  /** A storage of its own block for an owner that gives it back itself; not charged to the budget. May sweep. */
-  owned(bytes: number): Storage {
     if (this.since >= this.alarm || this.stress) this.press()
     return new Storage(this.mustAlloc(bytes), bytes, null)
   }
@@ -167,7 +161,7 @@ export class Collector {
 
   private track(what: Storage | Region, bytes: number): void {
     // What watches it, and what it is, weigh on the JS heap too: many tiny blocks must not put off the sweep.
-    this.since += TRACKED_BYTES
+    this.since += bytes + TRACKED_BYTES
     if (this.nursery) this.nursery.add(what, bytes)
     else this.watch(what, bytes)
   }
@@ -187,6 +181,7 @@ export class Collector {
     if (i === UNTRACKED) return
     if (i <= YOUNG) {
       this.nursery!.remove(storage)
+      this.since -= storage.bytes + TRACKED_BYTES
       return
     }
     const last = this.refs.length - 1
@@ -265,7 +260,7 @@ export class Collector {
   }
 
   private cut(bytes: number): Region {
-    this.charge(bytes)
+    if (this.since >= this.alarm || this.stress) this.press()
     return new Region(this.mustAlloc(bytes), bytes)
   }
 
@@ -309,11 +304,6 @@ export class Collector {
     }
     if (this.heap.used > this.peak) this.peak = this.heap.used
     return ptr
-  }
-
-  private charge(bytes: number): void {
-    this.since += bytes
-    if (this.since >= this.alarm || this.stress) this.press()
   }
 
   /** A look is due. */
@@ -419,6 +409,7 @@ export class Collector {
     this.lasted.push(took)
     if (this.lasted.length > 3) this.lasted.shift()
     this.since = 0
+    this.alarm = 0
     this.survived = this.heap.used
     this.heapUsed = engine?.heapUsed() ?? 0
     this.budget = Math.min(this.bound(), this.base())

@@ -46,7 +46,7 @@ describe('storages', () => {
   const made = new Map<string, WeakRef<Storage>[]>()
   /** All operations before the first sweep, which looks through everything that lives, however little one call has made. */
   beforeAll(() => {
-    const original = { alloc: c.alloc, block: c.block, owned: c.owned }
+    const original = { alloc: c.alloc, block: c.block }
     let noted: WeakRef<Storage>[] = []
     const noting =
       (make: (bytes: number) => Storage) =>
@@ -57,7 +57,6 @@ describe('storages', () => {
       }
     c.alloc = noting(original.alloc)
     c.block = noting(original.block)
-    c.owned = noting(original.owned)
     for (const [op, calls] of samples) {
       made.set(op, (noted = []))
       for (let i = 0; i < RUNS; i++) calls.forEach(attempt)

@@ -58,6 +58,24 @@ describe('collection', () => {
     expect(left).toBeLessThan(4 * 65536)
   })
 
+  test('gradients that users look at put off no full sweep', () => {
+    configureMemory({ budget: 4 * 1048576 })
+    collector().sweep()
+    const { sweeps } = memoryStats()
+    const x = torch.ones([20_000], { requiresGrad: true })
+    const ring: torch.Tensor[] = []
+    for (let i = 0; i < 2000; i++) {
+      // Lives long enough to count as old, then dies.
+      ring[i % 60] = torch.full([4000], i)
+      x.mul(2).sum().backward()
+      expect(x.grad).not.toBeNull()
+      x.grad = null
+    }
+    const after = memoryStats()
+    configureMemory({ budget: 256 * 1048576 })
+    expect(after.sweeps).toBeGreaterThan(sweeps)
+  })
+
   test('where a set is not listed whole, nothing counts as young', () => {
     expect(nodeLister((value) => inspect(value, { showHidden: true, maxArrayLength: 100 }))).toBeNull()
     expect(nodeLister(() => '')).toBeNull()
