@@ -4,15 +4,13 @@
  */
 import { MemoryError } from '../errors.ts'
 import { type Heap, heap } from './heap.ts'
-import { type Lister, NONE, Nursery, nodeLister } from './nursery.ts'
+import { type Lister, NONE, Nursery, nodeLister, TRACKED_BYTES } from './nursery.ts'
 import { RELEASED, Region, Storage, UNTRACKED, YOUNG } from './storage.ts'
 
 export const REGION_BYTES = 65536
 /** Storages up to this size share regions. */
 export const SMALL_BYTES = 4096
 const MiB = 1048576
-/** What a block that is tracked by itself costs besides its bytes. */
-const TRACKED_BYTES = 2048
 /** Sweeps may take this share of all time; one that can't be paid for yet waits while memory lasts. */
 const SWEEP_SHARE = 0.04
 /** What a first sweep is taken to cost, in milliseconds per byte of the JavaScript heap; later ones are known. */
@@ -92,9 +90,9 @@ export class Collector {
   private nursery: Nursery | null | undefined
   private youngBudget: number = YOUNG_BUDGET
   private youngSweeps = 0
-  /** What was used after it. */
+  /** What was used after the last sweep. */
   private survived = 0
-  /** The JavaScript heap after it; before the first, now. */
+  /** The JavaScript heap after the last sweep; before the first, now. */
   private heapUsed = 0
   /** What the JavaScript collector decides about, with address and size: storages with a block of their own, and regions. */
   private readonly refs: WeakRef<Storage | Region>[] = []
@@ -148,8 +146,7 @@ export class Collector {
 
   /** A storage of its own block, tracked by nobody: the caller hands it to `adopt` or to `free`. May sweep. */
   block(bytes: number): Storage {
-    if (this.since >= this.alarm || this.stress) this.press()
-    return new Storage(this.mustAlloc(bytes), bytes, null)
+    return new Storage(this.claim(bytes), bytes, null)
   }
 
   /** Leaves a storage of its own block to the collector. */
@@ -160,7 +157,6 @@ export class Collector {
   }
 
   private track(what: Storage | Region, bytes: number): void {
-    // What watches it, and what it is, weigh on the JS heap too: many tiny blocks must not put off the sweep.
     this.since += bytes + TRACKED_BYTES
     if (this.nursery) this.nursery.add(what, bytes)
     else this.watch(what, bytes)
@@ -260,8 +256,13 @@ export class Collector {
   }
 
   private cut(bytes: number): Region {
+    return new Region(this.claim(bytes), bytes)
+  }
+
+  /** The address of a new block, after a look at whether to sweep. */
+  private claim(bytes: number): number {
     if (this.since >= this.alarm || this.stress) this.press()
-    return new Region(this.mustAlloc(bytes), bytes)
+    return this.mustAlloc(bytes)
   }
 
   /** Leaves a region to the collector. */

@@ -14,15 +14,15 @@ export const NONE = 0
 /** Collections that a storage lives through here. */
 const AGES = 2
 
-/** What a tracked storage weighs besides its bytes. */
-const ENTRY_BYTES = 2048
+/** What a tracked storage or region weighs besides its bytes, on the JavaScript heap: many tiny blocks must not put off a sweep. */
+export const TRACKED_BYTES = 2048
 
 /** What a set holds now; null if it couldn't be told. */
 export type Lister = (members: WeakSet<Storage | Region>) => (Storage | Region)[] | null
 
 /** Its tables stay for the program's life: made anew for each collection, they would be old for V8 before they are dropped. */
 export class Nursery {
-  /** Bytes tracked here. */
+  /** What is tracked here weighs so much. */
   bytes = 0
   regions = 0
   count = 0
@@ -45,7 +45,7 @@ export class Nursery {
     this.sizes[i] = bytes
     this.ages[i] = age
     this.members.add(what)
-    this.bytes += bytes + ENTRY_BYTES
+    this.bytes += bytes + TRACKED_BYTES
     this.count++
     if (what instanceof Region) this.regions++
   }
@@ -60,7 +60,7 @@ export class Nursery {
     this.ages.set(ages)
   }
 
-  /** Forgets a storage. */
+  /** Forgets a storage, whose entry stays and weighs on until the tables are gone through. */
   remove(what: Storage): void {
     const i = YOUNG - what.track
     this.ptrs[i] = NONE

@@ -131,8 +131,9 @@ export function memoryStats(): MemoryStats {
 export interface MemoryOptions {
   /**
    * Bytes that may be allocated, without those known to be dead, before the collector is asked; at least 1 MiB, default 256 MiB.
-   * Twice what lives if that is more. (In Node, what dies young is found earlier, at 32 MiB or half the budget.) Beside a large JavaScript heap, which makes collecting dear, it is stretched until that takes less than 4 % of the
-   * time: by six bytes per byte of that heap beyond 32 MiB, at most.
+   * Twice what lives if that is more. (In Node, what dies young is found earlier, at 32 MiB or half the budget.) Beside a large
+   * JavaScript heap, which makes collecting dear, it is stretched until that takes less than 4 % of the time: by six bytes per
+   * byte of that heap beyond 32 MiB, at most.
    */
   readonly budget?: number
   /** Bytes that tensors may take at most; at least 1 MiB, at most (and by default) what could be reserved, 4 GiB where possible. */

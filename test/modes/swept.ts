@@ -1,4 +1,4 @@
-/** Sweeps of both kinds all the time, and NaNs in whatever they give back. */
+/** Sweeps of both kinds all the time, from the first tensor on, and NaNs in whatever they give back. */
 import { configureMemory } from '../../src/index.ts'
 import { collector } from '../../src/memory/collector.ts'
 

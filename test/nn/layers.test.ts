@@ -311,3 +311,15 @@ test('Embedding over given rows', () => {
   expect(e.forward(torch.tensor([1], { dtype: 'int32' })).tolist()).toEqual([[3, 4]])
   expect(nn.Embedding.fromPretrained(torch.ones([2, 2]), { freeze: false }).weight.requiresGrad).toBe(true)
 })
+
+test("klDiv's advice about 'mean' is given once", () => {
+  const log: string[] = []
+  const before = torch.setWarningHandler((message) => log.push(message))
+  try {
+    const p = torch.tensor([[0.5, 0.5]])
+    for (let i = 0; i < 3; i++) torch.nn.functional.klDiv(p.log(), p)
+  } finally {
+    torch.setWarningHandler(before)
+  }
+  expect(log).toEqual([expect.stringMatching(/'batchmean' divides only by the batch size/)])
+})
