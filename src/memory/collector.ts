@@ -168,7 +168,7 @@ export class Collector {
     this.refs.push(new WeakRef(what))
     this.ptrs.push(what.ptr)
     this.sizes.push(bytes)
-    if (this.findEngine() === null) this.ballast.set(what, new ArrayBuffer(bytes))
+    if (this.engine === null) this.ballast.set(what, new ArrayBuffer(bytes))
   }
 
   /** Takes a storage out of the collector's hands. */
@@ -464,9 +464,21 @@ export class Collector {
     }
   }
 
+  /** Looked for when the first look is due, as making it takes milliseconds. */
   private findEngine(): Engine | null {
-    if (this.engine === undefined) this.engine = syncEngine()
+    if (this.engine === undefined) {
+      this.engine = syncEngine()
+      if (this.engine === null) this.weigh()
+    }
     return this.engine
+  }
+
+  /** Gives what is watched already its ballast. */
+  private weigh(): void {
+    for (const [i, ref] of this.refs.entries()) {
+      const what = ref.deref()
+      if (what !== undefined) this.ballast.set(what, new ArrayBuffer(this.sizes[i]!))
+    }
   }
 
   stats(): MemoryStats {

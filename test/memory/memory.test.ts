@@ -1,9 +1,10 @@
 /** Memory: regions, sweeps, scopes, external storages, and that no sequence of public calls reads released memory. */
 
 import { inspect } from 'node:util'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import * as torch from '../../src/index.ts'
-import { collector } from '../../src/memory/collector.ts'
+import { Collector, collector } from '../../src/memory/collector.ts'
+import { heap } from '../../src/memory/heap.ts'
 import { nodeLister } from '../../src/memory/nursery.ts'
 
 const { memoryStats, configureMemory, scope, keep } = torch
@@ -20,6 +21,25 @@ describe('collection', () => {
     expect(after.youngSweeps).toBeGreaterThan(before.youngSweeps)
     expect(after.swept - before.swept).toBeGreaterThan(20e6)
     expect(y.select(0, 0).item()).toBeCloseTo(1.0001 ** 4000, 3)
+  })
+
+  test('a way to collect is looked for when a look is due; where there is none, what lives already weighs on the heap too', () => {
+    const { getBuiltinModule } = process
+    const asked: string[] = []
+    const made = vi.spyOn(globalThis, 'ArrayBuffer')
+    process.getBuiltinModule = ((name: string) => void asked.push(name)) as typeof getBuiltinModule
+    try {
+      const c = new Collector(heap())
+      const kept = Array.from({ length: 8 }, () => c.adopt(c.block(100_000)))
+      expect([asked, made.mock.calls]).toEqual([[], []])
+      while (kept.length < 30) kept.push(c.adopt(c.block(100_000)))
+      expect(asked).toContain('node:vm')
+      expect(made.mock.calls).toEqual(kept.map(() => [100_000]))
+      for (const storage of kept) c.free(storage, storage.ptr)
+    } finally {
+      process.getBuiltinModule = getBuiltinModule
+      made.mockRestore()
+    }
   })
 
   test('what dies young is found without a full collection, and its blocks are used again soon', () => {
