@@ -415,7 +415,7 @@ export function reduce(op: ReduceOp, a: ArrayLike, dims: readonly number[], keep
     else inner *= sizes[i]!
   }
   const out = empty(Layout.of(outShape), result, owner)
-  const fn = backend().reduce(op, a.dt.name)
+  const fn = backend().reduce(op, a.dt.name, inner === 1)
   if (outer * inner === 0) return out
   const status = fn(outer, n, inner, n === 0 ? 0 : address(source), out.storage.ptr)
   if (status !== 0) {

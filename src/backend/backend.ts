@@ -414,7 +414,8 @@ export interface Backend {
   flat(program: Program, fixed: number): FlatKernel
   /** `inner` has two bits per operand, outputs first, lowest bits first: UNIT, FIXED or ANY. */
   strided(program: Program, inner: number): StridedKernel
-  reduce(op: ReduceOp, dtype: DType): ReduceKernel
+  /** `adjacent`: for neighbours only, all calls have inner = 1. Else none has. */
+  reduce(op: ReduceOp, dtype: DType, adjacent: boolean): ReduceKernel
   scan(op: 'sum' | 'prod', dtype: DType): ScanKernel
   matmul(dtype: DType): MatmulKernel
   /** Bytes of workspace a matmul of these sizes wants. */

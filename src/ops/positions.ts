@@ -33,8 +33,8 @@ function checkRange(op: string, at: ArrayLike, dim: number, least: number, size:
     // Two passes at the speed of memory; only if one fails are the positions looked at one by one.
     const extremes = empty(PAIR, dtypes.int32, owner)
     const to = address(extremes)
-    backend().reduce('min', 'int32')(1, count, 1, address(at), to)
-    backend().reduce('max', 'int32')(1, count, 1, address(at), to + 4)
+    backend().reduce('min', 'int32', true)(1, count, 1, address(at), to)
+    backend().reduce('max', 'int32', true)(1, count, 1, address(at), to + 4)
     const [lowest, highest] = readAll(extremes) as Int32Array
     if (lowest! >= least && highest! < size) return
   }

@@ -44,7 +44,7 @@ export function divided(inner: Backend, team: Team): Backend {
   return {
     ...inner,
     flat: (program, fixed) => flat(inner.flat(program, fixed), program, fixed, team),
-    reduce: (op, dtype) => reduce(inner.reduce(op, dtype), op, dtype, team),
+    reduce: (op, dtype, adjacent) => reduce(inner.reduce(op, dtype, adjacent), op, dtype, team),
     matmul: (dtype) => matmul(inner, dtype, team),
     job: <K, D extends DType>(job: Job<K, D>, dtype: D) => {
       const { divide } = job

@@ -1,6 +1,6 @@
 /** Reductions against plain loops: every operation and dtype, rows and columns of all lengths, special values. */
 import { describe, expect, test } from 'vitest'
-import type { LinearMemory, ReduceOp } from '../../src/backend/backend.ts'
+import type { LinearMemory, ReduceKernel, ReduceOp } from '../../src/backend/backend.ts'
 import { compileReduce } from '../../src/backend/wasm/reduce.ts'
 import { type DType, dtypes } from '../../src/dtype.ts'
 
@@ -67,7 +67,10 @@ function value(op: ReduceOp, dtype: DType, special: boolean): number {
 
 describe.each(types)('%s', (dtype) => {
   test.each(ops)('%s', (op) => {
-    const run = compileReduce(linear, op, dtype)
+    const [apart, adjacent] = [false, true].map((neighbours) => compileReduce(linear, op, dtype, neighbours)) as [
+      ReduceKernel,
+      ReduceKernel,
+    ]
     const view = viewOf(dtype)
     const width = dtypes[dtype].bytes
     const out = viewOf(outType(op, dtype))
@@ -88,7 +91,7 @@ describe.each(types)('%s', (dtype) => {
           expected.push(result)
         }
       }
-      const flag = run(outer, n, inner, INPUT, OUTPUT)
+      const flag = (inner === 1 ? adjacent : apart)(outer, n, inner, INPUT, OUTPUT)
       expect(flag).toBe(overflow ? 1 : 0)
       expect(linear.u8.subarray(OUTPUT + outer * inner * outWidth, OUTPUT + outer * inner * outWidth + 16).every((b) => b === 0x5a)).toBe(
         true,
@@ -127,7 +130,7 @@ describe('sums are accurate', () => {
       const view = viewOf(dtype)
       const width = dtypes[dtype].bytes
       for (let i = 0; i < outer * count * inner; i++) view[INPUT / width + i] = random()
-      compileReduce(linear, 'sum', dtype)(outer, count, inner, INPUT, OUTPUT)
+      compileReduce(linear, 'sum', dtype, inner === 1)(outer, count, inner, INPUT, OUTPUT)
       for (let o = 0; o < outer; o++) {
         for (let i = 0; i < inner; i++) {
           // Doubles in this range are integers times 2⁻¹⁰⁰, and add up exactly as big integers.
@@ -143,17 +146,17 @@ describe('sums are accurate', () => {
   test('infinities survive the compensation', () => {
     linear.f32.fill(1, INPUT / 4, INPUT / 4 + 5000)
     linear.f32[INPUT / 4 + 17] = Infinity
-    compileReduce(linear, 'sum', 'float32')(1, 5000, 1, INPUT, OUTPUT)
+    compileReduce(linear, 'sum', 'float32', true)(1, 5000, 1, INPUT, OUTPUT)
     expect(linear.f32[OUTPUT / 4]).toBe(Infinity)
     linear.f32[INPUT / 4 + 4017] = -Infinity
-    compileReduce(linear, 'sum', 'float32')(1, 5000, 1, INPUT, OUTPUT)
+    compileReduce(linear, 'sum', 'float32', true)(1, 5000, 1, INPUT, OUTPUT)
     expect(linear.f32[OUTPUT / 4]).toBeNaN()
   })
 })
 
 test('integer sums and products say when they do not fit', () => {
-  const sum = compileReduce(linear, 'sum', 'int32')
-  const prod = compileReduce(linear, 'prod', 'int32')
+  const sum = compileReduce(linear, 'sum', 'int32', true)
+  const prod = compileReduce(linear, 'prod', 'int32', true)
   const set = (...values: number[]): void => linear.i32.set(values, INPUT / 4)
   const out = (): number => linear.i32[OUTPUT / 4]!
   set(2147483647, 1)

@@ -418,7 +418,7 @@ describe('reductions', () => {
         }
         const out = outType(op, d)
         const y = room(out, outer * inner)
-        expect(backend.reduce(op, d)(outer, n, inner, put(d, x), y)).toBe(0)
+        expect(backend.reduce(op, d, inner === 1)(outer, n, inner, put(d, x), y)).toBe(0)
         const got = get(out, y, outer * inner)
         for (const [k, e] of expected.entries()) expect(got[k], `${op} ${d}`).toBeCloseTo(e, d === 'float32' ? 5 : 13)
       }
@@ -427,7 +427,7 @@ describe('reductions', () => {
   const one = (op: ReduceOp, d: DType, x: number[]): [number, number] => {
     const out = outType(op, d)
     const y = room(out, 1)
-    const status = backend.reduce(op, d)(1, x.length, 1, put(d, x), y)
+    const status = backend.reduce(op, d, true)(1, x.length, 1, put(d, x), y)
     return [status, get(out, y, 1)[0]!]
   }
   it('of nothing', () => {
@@ -472,7 +472,7 @@ describe('reductions', () => {
     memory.i32.fill(-2147483647, at / 4 + count, at / 4 + 2 * count)
     memory.i32[at / 4 + 2 * count] = 5
     const y = put('int32', [0])
-    expect(backend.reduce('sum', 'int32')(1, 2 * count + 1, 1, at, y)).toBe(0)
+    expect(backend.reduce('sum', 'int32', true)(1, 2 * count + 1, 1, at, y)).toBe(0)
     expect(get('int32', y, 1)).toEqual([5])
   })
   it('running sums and products', () => {

@@ -6,13 +6,14 @@ import { type Body, type Emitted, F32, F64, type Func, I32, I64, instantiate, ty
 /** Additions of a block before its sum joins the compensated total. */
 const BLOCK = 32
 
-/** Compiles one reduction for one dtype. */
-export function compileReduce(memory: LinearMemory, op: ReduceOp, dtype: DType): ReduceKernel {
+/** Compiles one reduction for one dtype, of neighbours (inner = 1) or of elements further apart. */
+export function compileReduce(memory: LinearMemory, op: ReduceOp, dtype: DType, adjacent: boolean): ReduceKernel {
   const module = moduleFor(memory.memory)
   const floating = dtypes[dtype].floating
   const vectors = op === 'max' || op === 'min' || (floating && (op === 'sum' || op === 'prod'))
-  if (vectors) writeVectors(module, op, dtype)
-  else writeScalars(module, op, dtype)
+  if (!vectors) writeScalars(module, op, dtype, adjacent)
+  else if (adjacent) writeRows(module, op, dtype)
+  else writeColumns(module, op, dtype)
   return instantiate(module.encode(), memory.memory)['reduce'] as unknown as ReduceKernel
 }
 
@@ -231,38 +232,48 @@ function columnFold(module: ModuleBuilder, op: ReduceOp, dtype: DType, vectors: 
   })
 }
 
-function writeVectors(module: ModuleBuilder, op: ReduceOp, dtype: DType): void {
+function writeRows(module: ModuleBuilder, op: ReduceOp, dtype: DType): void {
   const row = rowFold(module, op, dtype)
+  module.func([I32, I32, I32, I32, I32], [I32], (f, outer, n, _inner, input, output) => {
+    const fold = new VectorFold(f, op, dtype)
+    const bytes = f.let(I32, f.i32.mul(f.get(n), f.i32.const(fold.width)))
+    take(f, outer, 1, () => {
+      fold.storeOne(f.get(output), f.call(row, f.get(input), f.get(n)))
+      bump(f, input, bytes)
+      bump(f, output, fold.width)
+    })
+    f.i32.const(0)
+  }, 'reduce')
+}
+
+function writeColumns(module: ModuleBuilder, op: ReduceOp, dtype: DType): void {
   const wide = columnFold(module, op, dtype, 4, 1)
   const single = columnFold(module, op, dtype, 1, 4)
   const narrow = columnFold(module, op, dtype, 0, 4)
   module.func([I32, I32, I32, I32, I32], [I32], (f, outer, n, inner, input, output) => {
-    const fold = new VectorFold(f, op, dtype)
-    const { width, lanes } = fold
+    const { width, lanes } = new VectorFold(f, op, dtype)
     const [bytes, left, p, q] = f.locals(I32, 4) as [Local, Local, Local, Local]
     f.set(bytes, f.i32.mul(f.get(inner), f.i32.const(width)))
     take(f, outer, 1, () => {
       f.set(p, f.get(input))
       f.set(q, f.get(output))
-      f.if(f.i32.eq(f.get(inner), f.i32.const(1)), () => fold.storeOne(f.get(q), f.call(row, f.get(p), f.get(n))), () => {
-        f.set(left, f.get(inner))
-        const columns = (func: Func, count: number): void => {
-          f.call(func, f.get(n), f.get(bytes), f.get(p), f.get(q))
-          bump(f, p, count * width)
-          bump(f, q, count * width)
-        }
-        take(f, left, 4 * lanes, () => columns(wide, 4 * lanes))
-        take(f, left, lanes, () => columns(single, lanes))
-        f.if(f.i32.and(f.i32.ne(f.get(left), f.i32.const(0)), f.i32.gt_u(f.get(inner), f.i32.const(lanes))), () => {
-          // The last vector, which repeats a few columns, instead of one element at a time.
-          f.set(left, f.i32.mul(f.i32.sub(f.i32.const(lanes), f.get(left)), f.i32.const(width)))
-          f.set(p, f.i32.sub(f.get(p), f.get(left)))
-          f.set(q, f.i32.sub(f.get(q), f.get(left)))
-          columns(single, 0)
-          f.set(left, f.i32.const(0))
-        })
-        take(f, left, 1, () => columns(narrow, 1))
+      f.set(left, f.get(inner))
+      const columns = (func: Func, count: number): void => {
+        f.call(func, f.get(n), f.get(bytes), f.get(p), f.get(q))
+        bump(f, p, count * width)
+        bump(f, q, count * width)
+      }
+      take(f, left, 4 * lanes, () => columns(wide, 4 * lanes))
+      take(f, left, lanes, () => columns(single, lanes))
+      f.if(f.i32.and(f.i32.ne(f.get(left), f.i32.const(0)), f.i32.gt_u(f.get(inner), f.i32.const(lanes))), () => {
+        // The last vector, which repeats a few columns, instead of one element at a time.
+        f.set(left, f.i32.mul(f.i32.sub(f.i32.const(lanes), f.get(left)), f.i32.const(width)))
+        f.set(p, f.i32.sub(f.get(p), f.get(left)))
+        f.set(q, f.i32.sub(f.get(q), f.get(left)))
+        columns(single, 0)
+        f.set(left, f.i32.const(0))
       })
+      take(f, left, 1, () => columns(narrow, 1))
       f.set(input, f.i32.add(f.get(input), f.i32.mul(f.get(n), f.get(bytes))))
       bump(f, output, bytes)
     })
@@ -407,9 +418,9 @@ function scalarFold(f: Body, op: ReduceOp, dtype: DType, row: Local, overflow: L
   }
 }
 
-function writeScalars(module: ModuleBuilder, op: ReduceOp, dtype: DType): void {
+function writeScalars(module: ModuleBuilder, op: ReduceOp, dtype: DType, adjacent: boolean): void {
   const { bytes } = dtypes[dtype]
-  const whole = op === 'sum' || op === 'prod' ? undefined : op === 'any' || op === 'all' ? scan(module, op, dtype) : findFirst(module, op, dtype)
+  const whole = !adjacent || op === 'sum' || op === 'prod' ? undefined : op === 'any' || op === 'all' ? scan(module, op, dtype) : findFirst(module, op, dtype)
   const outBytes = op === 'any' || op === 'all' ? 1 : 4
   module.func([I32, I32, I32, I32, I32], [I32], (f, outer, n, inner, input, output) => {
     const [overflow, left, p, start, row, stride] = f.locals(I32, 6) as [Local, Local, Local, Local, Local, Local]
@@ -432,21 +443,17 @@ function writeScalars(module: ModuleBuilder, op: ReduceOp, dtype: DType): void {
       })
     }
     take(f, outer, 1, () => {
-      const general = (): void => {
+      if (whole === undefined) {
         f.set(left, f.get(inner))
         f.set(start, f.get(input))
         columns(8)
         columns(1)
-      }
-      if (whole === undefined) general()
-      else {
-        f.if(f.i32.eq(f.get(inner), f.i32.const(1)), () => {
-          f.get(output)
-          f.call(whole, f.get(input), f.get(n))
-          if (outBytes === 1) f.i32.store8()
-          else f.i32.store()
-          bump(f, output, outBytes)
-        }, general)
+      } else {
+        f.get(output)
+        f.call(whole, f.get(input), f.get(n))
+        if (outBytes === 1) f.i32.store8()
+        else f.i32.store()
+        bump(f, output, outBytes)
       }
       f.set(input, f.i32.add(f.get(input), f.i32.mul(f.get(n), f.get(stride))))
     })

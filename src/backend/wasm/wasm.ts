@@ -16,25 +16,32 @@ export interface WasmOptions {
   readonly strict?: boolean
 }
 
+type Once = <T>(job: unknown, dtype: DType, make: () => T) => T
+
+/** Compiled kernels by job and dtype: asked for on every call, so without building keys. */
+function kept(): Once {
+  const tables = new Map<unknown, Partial<Record<DType, unknown>>>()
+  return <T>(job: unknown, dtype: DType, make: () => T): T => {
+    let table = tables.get(job)
+    if (table === undefined) tables.set(job, (table = {}))
+    return (table[dtype] ??= make()) as T
+  }
+}
+
 /** Makes the backend over a linear memory, or undefined where WebAssembly with SIMD can't be compiled. */
 export function createWasmBackend(memory: LinearMemory, options: WasmOptions = {}): Backend | undefined {
   const features = wasmFeatures(options.strict)
   if (!features.simd || memory.memory === undefined) return undefined
   const reference = createReferenceBackend(memory)
   const { relaxed } = features
-  // Compiled kernels by job and dtype: asked for on every call, so without building keys.
-  const caches = new Map<unknown, Partial<Record<DType, unknown>>>()
-  const once = <T>(job: unknown, dtype: DType, make: () => T): T => {
-    let table = caches.get(job)
-    if (table === undefined) caches.set(job, (table = {}))
-    return (table[dtype] ??= make()) as T
-  }
+  const once = kept()
+  const onceAdjacent = kept()
   const isFloat = (dtype: DType): dtype is 'float32' | 'float64' => dtype === 'float32' || dtype === 'float64'
   return {
     name: options.strict ? 'wasm-strict' : 'wasm',
     flat: (program, fixed) => compileFlat(memory, program, fixed, relaxed),
     strided: (program, inner) => compileStrided(memory, program, inner, relaxed),
-    reduce: (op, dtype) => once(op, dtype, () => compileReduce(memory, op, dtype)),
+    reduce: (op, dtype, adjacent) => (adjacent ? onceAdjacent : once)(op, dtype, () => compileReduce(memory, op, dtype, adjacent)),
     scan: (op, dtype) => once(op === 'sum' ? 'cumsum' : 'cumprod', dtype, () => compileScan(memory, op, dtype)),
     matmul: (dtype) => once('matmul', dtype, () => (isFloat(dtype) ? compileMatmul(memory, dtype, relaxed) : reference.matmul(dtype))),
     matmulWork: (dtype, m, n, k) => (isFloat(dtype) ? matmulWork(dtype, m, n, k) : reference.matmulWork(dtype, m, n, k)),
