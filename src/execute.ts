@@ -306,6 +306,9 @@ export function copyKernel(from: DTypeInfo, to: DTypeInfo): Kernel {
   ))
 }
 
+/** Up to this many elements a plain loop is as fast as the call of a kernel, and nothing has to be compiled. */
+const FEW = 8
+
 /** dst = src, converted and broadcast. */
 export function copyInto(dst: ArrayLike, src: ArrayLike): void {
   if (
@@ -316,8 +319,15 @@ export function copyInto(dst: ArrayLike, src: ArrayLike): void {
     dst.storage.ptr >= 0 &&
     src.storage.ptr >= 0
   ) {
-    // On shared memory the engine's copyWithin takes twice as long as this kernel.
-    if (dst.layout.numel > 0) copyKernel(src.dt, dst.dt).flat(0)(dst.layout.numel, address(dst), address(src))
+    const n = dst.layout.numel
+    if (n > FEW || dst.dt.bytes < 4) {
+      // On shared memory the engine's copyWithin takes twice as long as this kernel.
+      if (n > 0) copyKernel(src.dt, dst.dt).flat(0)(n, address(dst), address(src))
+      return
+    }
+    const { u32 } = linearMemory()
+    const [to, from] = [address(dst) >>> 2, address(src) >>> 2]
+    for (let i = (n * dst.dt.bytes) >>> 2; i-- > 0; ) u32[to + i] = u32[from + i]!
     return
   }
   runInto(copyKernel(src.dt, dst.dt), [dst], [src], null)
@@ -342,6 +352,14 @@ export function cast(a: ArrayLike, dt: DTypeInfo, owner: Owner | null): TensorCo
 
 /** Sets every element of a contiguous or strided array to `value`. */
 export function fillWith(a: ArrayLike, value: number): void {
+  const { layout, storage, dt } = a
+  if (layout.numel <= FEW && layout.contiguous && dt.floating && storage.ptr >= 0) {
+    const memory = linearMemory()
+    const view = dt.bytes === 4 ? memory.f32 : memory.f64
+    const from = address(a) / dt.bytes
+    for (let i = layout.numel; i-- > 0; ) view[from + i] = value
+    return
+  }
   const k = (fills[a.dt.code] ??= kernel(fillProgram(a.dt.name)))
   runInto(k, [a], [], [value])
 }

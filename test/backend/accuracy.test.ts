@@ -104,7 +104,7 @@ for (const relaxed of modes) {
     for (const [name, [reference, bound, low, high]] of Object.entries(FUNCTIONS)) {
       test(`${name} is within ${bound} ulp`, () => {
         const n = fill(low, high)
-        compileFlat(memory, new Program([input(0)[name as 'exp']()], ['float32'], ['float32'], 0, 'float32'), 0, relaxed)(n, TO, FROM)
+        compileFlat(memory, new Program([input(0)[name as 'exp']()], ['float32'], ['float32'], 0, 'float32'), 0, { relaxed })(n, TO, FROM)
         let worst = 0
         let at = 0
         for (let i = 0; i < n; i++) {
@@ -131,7 +131,7 @@ for (const relaxed of modes) {
         ['cos', 1],
       ] as const) {
         const n = fill(-20, 20)
-        compileFlat(memory, new Program([input(0)[name]()], ['float32'], ['float32'], 0, 'float32'), 0, relaxed)(n, TO, FROM)
+        compileFlat(memory, new Program([input(0)[name]()], ['float32'], ['float32'], 0, 'float32'), 0, { relaxed })(n, TO, FROM)
         let largest = 0
         for (let i = 0; i < n; i++) if (Math.abs(memory.f32[TO / 4 + i]!) > largest) largest = Math.abs(memory.f32[TO / 4 + i]!)
         expect(largest, name).toBeLessThanOrEqual(bound)
@@ -176,7 +176,11 @@ const ERF: [number, number][] = [
 describe('float64', () => {
   const run = (name: 'sigmoid' | 'erf', table: readonly [number, number][], bound: number): void => {
     table.forEach(([x], i) => (memory.f64[FROM / 8 + i] = x))
-    compileFlat(memory, new Program([input(0)[name]()], ['float64'], ['float64'], 0, 'float64'), 0, false)(table.length, TO, FROM)
+    compileFlat(memory, new Program([input(0)[name]()], ['float64'], ['float64'], 0, 'float64'), 0, { relaxed: false })(
+      table.length,
+      TO,
+      FROM,
+    )
     table.forEach(([x, y], i) => {
       const unit = 2 ** (Math.max(-1022, Math.floor(Math.log2(y))) - 52)
       expect(Math.abs(memory.f64[TO / 8 + i]! - y) / unit, `${name}(${x})`).toBeLessThanOrEqual(bound)
@@ -200,7 +204,7 @@ describe('float64', () => {
     memory.f64.set([1, NaN, -1, Infinity, 1, -Infinity, NaN, 0, -8, 1 / 3], FROM / 8)
     memory.f64.set([NaN, 1, Infinity, -Infinity, Infinity, 2, 0, 0, 3, 2], FROM / 8 + 10)
     const pow = new Program([input(0).pow(input(1))], ['float64'], ['float64', 'float64'], 0, 'float64')
-    compileFlat(memory, pow, 0, false)(10, TO, FROM, FROM + 80)
+    compileFlat(memory, pow, 0, { relaxed: false })(10, TO, FROM, FROM + 80)
     expect([...memory.f64.subarray(TO / 8, TO / 8 + 9)]).toEqual([1, NaN, 1, 0, 1, Infinity, 1, 1, -512])
   })
 })

@@ -39,7 +39,7 @@ const FUNCTIONS = {
 
 function values(name: keyof typeof FUNCTIONS, xs: readonly number[], relaxed: boolean): number[] {
   memory.f64.set(xs, FROM / 8)
-  compileFlat(memory, new Program([input(0)[name]()], ['float64'], ['float64'], 0, 'float64'), 0, relaxed)(xs.length, TO, FROM)
+  compileFlat(memory, new Program([input(0)[name]()], ['float64'], ['float64'], 0, 'float64'), 0, { relaxed })(xs.length, TO, FROM)
   return [...memory.f64.subarray(TO / 8, TO / 8 + xs.length)]
 }
 
@@ -51,7 +51,7 @@ function powers(pairs: readonly (readonly [number, number])[], relaxed: boolean,
     view[FROM / bytes + pairs.length + i] = b
   })
   const program = new Program([input(0).pow(input(1))], [dtype], [dtype, dtype], 0, dtype)
-  compileFlat(memory, program, 0, relaxed)(pairs.length, TO, FROM, FROM + pairs.length * bytes)
+  compileFlat(memory, program, 0, { relaxed })(pairs.length, TO, FROM, FROM + pairs.length * bytes)
   return [...view.subarray(TO / bytes, TO / bytes + pairs.length)]
 }
 /** IEEE 754's powers, which Math.pow departs from. */

@@ -263,7 +263,7 @@ describe('flat loops', () => {
           values[k] = values[k]!.map((_, i) => read(type, isFixed ? at : at + i * dtypes[type].bytes))
           return at
         })
-        compileFlat(memory, program, fixed, relaxed)(count, ...outs, ...ins, ...scalars)
+        compileFlat(memory, program, fixed, { relaxed })(count, ...outs, ...ins, ...scalars)
         check(program, count, values, scalars, (o, i) => outs[o]! + i * dtypes[program.outTypes[o]!].bytes)
         program.outTypes.forEach((type, o) => {
           const end = outs[o]! + count * dtypes[type].bytes
@@ -290,7 +290,7 @@ describe('flat loops', () => {
           return read('float32', a + 4 * i)
         }),
       )
-      compileFlat(memory, program, 0, false)(count, at[0]!, at[2]!, at[0]!, at[1]!, at[2]!, 0.9, 0.01)
+      compileFlat(memory, program, 0, { relaxed: false })(count, at[0]!, at[2]!, at[0]!, at[1]!, at[2]!, 0.9, 0.01)
       check(program, count, values, [0.9, 0.01], (o, i) => at[o === 0 ? 0 : 2]! + 4 * i)
     }
   })
@@ -351,7 +351,7 @@ describe('strided loops', () => {
         })
         const values = program.inTypes.map((type, k) => Array.from({ length: count }, (_, i) => read(type, address(outs + k, i))))
         memory.i32.set([rank, ...sizes, ...operands.flatMap((_, o) => [bases[o]!, ...strides[o]!])], memory.scratch / 4)
-        compileStrided(memory, program, inner, relaxed)(memory.scratch, ...scalars)
+        compileStrided(memory, program, inner, { relaxed })(memory.scratch, ...scalars)
         check(program, count, values, scalars, address)
       }),
       { numRuns: 1500, seed: 2 },
@@ -364,10 +364,10 @@ describe('strided loops', () => {
     const at = place('float32', 8)
     memory.f32.set([5, 6, 7, 8], at / 4)
     memory.i32.set([2, 0, 4, at, 16, 4, at, 16, 4], memory.scratch / 4)
-    compileStrided(memory, program, UNIT, false)(memory.scratch)
+    compileStrided(memory, program, UNIT, { relaxed: false })(memory.scratch)
     expect(memory.f32[at / 4]).toBe(5)
     memory.i32.set([1, 1, at, 0, at, 0], memory.scratch / 4)
-    compileStrided(memory, program, FIXED + 4 * FIXED, false)(memory.scratch)
+    compileStrided(memory, program, FIXED + 4 * FIXED, { relaxed: false })(memory.scratch)
     expect([...memory.f32.subarray(at / 4, at / 4 + 2)]).toEqual([10, 6])
   })
 })
@@ -405,11 +405,11 @@ describe('an element’s result does not depend on its place', () => {
           const spread = place(type, 3 * count)
           const random = numbers(7)
           for (let i = 0; i < count; i++) write(type, from + i * width, i % 5 === 4 ? 1e7 + i : random())
-          const flat = compileFlat(memory, program, 0, relaxed)
+          const flat = compileFlat(memory, program, 0, { relaxed })
           flat(count, whole, from)
           for (let i = 0; i < count; i++) flat(1, parts + i * width, from + i * width)
           memory.i32.set([1, count, spread, 3 * width, from, width], memory.scratch / 4)
-          compileStrided(memory, program, ANY + 4 * UNIT, relaxed)(memory.scratch)
+          compileStrided(memory, program, ANY + 4 * UNIT, { relaxed })(memory.scratch)
           for (let i = 0; i < count; i++) {
             const x = read(type, whole + i * width)
             expect([name, i, read(type, parts + i * width), read(type, spread + 3 * i * width)]).toEqual([name, i, x, x])

@@ -3,6 +3,7 @@ import { type DType, dtypes } from '../../dtype.ts'
 import { ANY, FIXED, type FlatKernel, type LinearMemory, type StridedKernel, UNIT } from '../backend.ts'
 import type { Program } from '../scalar.ts'
 import { type Body, F64, type Func, I32, instantiate, type Local, moduleFor, V128, type ValType } from './assembler.ts'
+import type { Relaxed } from './features.ts'
 import { IMPORTS, LANES, type Loaded, render, usedInputs } from './render.ts'
 import { PER_CALL, PER_ELEMENT, PER_ROW, type Site, type Vec, VectorGraph } from './vector.ts'
 
@@ -33,14 +34,14 @@ interface Loop {
 }
 
 /** A loop over contiguous operands. */
-export function compileFlat(memory: LinearMemory, program: Program, fixed: number, relaxed: boolean): FlatKernel {
+export function compileFlat(memory: LinearMemory, program: Program, fixed: number, features: Relaxed): FlatKernel {
   const walks = [
     ...program.outTypes.map(() => UNIT),
     ...program.inTypes.map((_, i) => (Math.floor(fixed / 2 ** i) % 2 === 1 ? FIXED : UNIT)),
   ]
   const operands = walks.length
   const params = [I32, ...walks.map((): ValType => I32), ...new Array<ValType>(program.scalars).fill(F64)] as const
-  return compile(memory, program, walks, PER_CALL, relaxed, params, (f, locals, prepare) => {
+  return compile(memory, program, walks, PER_CALL, features, params, (f, locals, prepare) => {
     const n = locals[0]!
     const loop = prepare(locals.slice(1, 1 + operands), locals.slice(1 + operands))
     loadFixed(loop)
@@ -51,12 +52,12 @@ export function compileFlat(memory: LinearMemory, program: Program, fixed: numbe
 }
 
 /** A loop over strided operands, described in memory. */
-export function compileStrided(memory: LinearMemory, program: Program, inner: number, relaxed: boolean): StridedKernel {
+export function compileStrided(memory: LinearMemory, program: Program, inner: number, features: Relaxed): StridedKernel {
   const walks = [...program.outTypes, ...program.inTypes].map((_, i) => Math.floor(inner / 4 ** i) % 4)
   // A single result to which all elements go can only be a loop of one element.
   for (let i = 0; i < program.outTypes.length; i++) if (walks[i] === FIXED) walks[i] = ANY
   const params = [I32, ...new Array<ValType>(program.scalars).fill(F64)] as const
-  return compile(memory, program, walks, PER_ROW, relaxed, params, (f, locals, prepare) => {
+  return compile(memory, program, walks, PER_ROW, features, params, (f, locals, prepare) => {
     const [descriptor, ...scalars] = locals as [Local, ...Local[]]
     const walking = f.locals(I32, walks.length)
     const loop = prepare(walking, scalars)
@@ -68,12 +69,12 @@ export function compileStrided(memory: LinearMemory, program: Program, inner: nu
 
 /** Makes the module: `write` gets the function's parameters and a way to make the loop once it knows its pointers. */
 function compile(
-  memory: LinearMemory, program: Program, walks: readonly number[], fixedLevel: number, relaxed: boolean, params: readonly ValType[],
+  memory: LinearMemory, program: Program, walks: readonly number[], fixedLevel: number, features: Relaxed, params: readonly ValType[],
   write: (f: Body, locals: readonly Local[], prepare: (pointers: readonly Local[], scalars: readonly Local[]) => Loop) => void,
 ): (...args: number[]) => void {
   const module = moduleFor(memory.memory)
   const functions = new Map<string, Func>()
-  const g = new VectorGraph(relaxed)
+  const g = new VectorGraph(features)
   // Imports come before the first function, so the expression is rendered before there are locals: loaded vectors get theirs later.
   const lanes = LANES[program.compute] === 'f64x2' ? 2 : 4
   const used = usedInputs(program)

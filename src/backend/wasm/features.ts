@@ -1,9 +1,13 @@
 /** Which WebAssembly instructions this machine runs: found out from tiny modules, when first asked. */
 import { type Body, ModuleBuilder, V128 } from './assembler.ts'
 
-/** What kernels may use. `relaxed` is fused multiply-add among other things. */
-export interface WasmFeatures {
+/** What kernels may use. */
+export interface WasmFeatures extends Relaxed {
   readonly simd: boolean
+}
+
+/** May kernels use the relaxed instructions, fused multiply-add among them? Found out when first read, which takes Node 20 2 ms. */
+export interface Relaxed {
   readonly relaxed: boolean
 }
 
@@ -13,14 +17,17 @@ let found: WasmFeatures | undefined
 
 /** The features of this machine; `strict` leaves the relaxed instructions unused, so that results are the same everywhere. */
 export function wasmFeatures(strict = false): WasmFeatures {
-  found ??= detect()
-  return strict && found.relaxed ? { simd: true, relaxed: false } : found
+  found ??= new Found()
+  return strict ? { simd: found.simd, relaxed: false } : found
 }
 
-function detect(): WasmFeatures {
-  if (typeof WebAssembly === 'undefined') return { simd: false, relaxed: false }
-  const simd = compiles((f) => f.f32x4.add())
-  return { simd, relaxed: simd && relaxed() }
+class Found implements WasmFeatures {
+  readonly simd: boolean = typeof WebAssembly !== 'undefined' && compiles((f) => f.f32x4.add())
+  #relaxed: boolean | undefined
+
+  get relaxed(): boolean {
+    return (this.#relaxed ??= this.simd && relaxed())
+  }
 }
 
 function relaxed(): boolean {

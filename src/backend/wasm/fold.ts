@@ -20,7 +20,7 @@ export function compileFold(memory: LinearMemory, program: Program, fixed: numbe
     return render(g, program, sources)[0]![0]!
   }
   // Imports come before functions: rendered once to see which there are.
-  const trial = new VectorGraph(relaxed)
+  const trial = new VectorGraph({ relaxed })
   expression(trial, new Map(used.map((i) => [i, trial.loaded(isFixed(i) ? PER_CALL : PER_ELEMENT)])))
   const functions = new Map([...trial.calls].map(([name, count]) => [name, module.importFunc(name, new Array<ValType>(count).fill(F64), [F64])]))
   const params: readonly ValType[] = [I32, I32, ...program.inTypes.map((): ValType => I32), ...new Array<ValType>(program.scalars + 1).fill(F64)]

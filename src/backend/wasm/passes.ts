@@ -123,7 +123,7 @@ export const copiesOf = (w: Writer): number => Math.max(w.columns, 1)
 
 /** Computes on values of a row: `inputs[i][copy]` to `[result][copy]`, in fresh locals. */
 export function onRow(w: Writer, inputs: readonly (readonly Local[])[], make: (l: Lanes, v: readonly Vec[]) => readonly Vec[]): Local[][] {
-  const g = new VectorGraph(w.relaxed)
+  const g = new VectorGraph(w)
   const copies = copiesOf(w)
   const loaded = inputs.map((locals) => {
     const node = g.loaded(PER_ELEMENT)
@@ -168,7 +168,7 @@ export class Pass {
 
   constructor(w: Writer, record: PassRecord) {
     this.#w = w
-    this.#g = new VectorGraph(w.relaxed)
+    this.#g = new VectorGraph(w)
     this.#site = siteOf(w)
     this.#fold = record.fold
     this.#x = Array.from({ length: record.reads }, () => this.#g.loaded(PER_ELEMENT))

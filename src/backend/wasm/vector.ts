@@ -1,5 +1,6 @@
 /** Vector instructions as a graph: shared values are computed once, and those that don't change within a loop before it. */
 import { type Body, type Func, type Local, V128 } from './assembler.ts'
+import type { Relaxed } from './features.ts'
 
 /** How often a value changes: with the call, with each row of a strided loop, with each vector of elements. */
 export const PER_CALL = 0
@@ -54,8 +55,6 @@ export class Vec {
 const ALWAYS = Number.POSITIVE_INFINITY
 
 export class VectorGraph {
-  /** May fused multiply-add and the other relaxed instructions be used? */
-  readonly relaxed: boolean
   /** Names of the imported functions that the graph calls, with the number of their arguments. */
   readonly calls: Map<string, number> = new Map()
   /** In the order they were made, so every vector comes after its operands. */
@@ -65,8 +64,15 @@ export class VectorGraph {
   #copy = 0
   #reached: Vec[] = []
 
-  constructor(relaxed: boolean) {
-    this.relaxed = relaxed
+  readonly #features: Relaxed
+
+  constructor(features: Relaxed) {
+    this.#features = features
+  }
+
+  /** May fused multiply-add and the other relaxed instructions be used? */
+  get relaxed(): boolean {
+    return this.#features.relaxed
   }
 
   /** An instruction of the assembler's tables that takes vectors only. */

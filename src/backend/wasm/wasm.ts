@@ -33,20 +33,19 @@ export function createWasmBackend(memory: LinearMemory, options: WasmOptions = {
   const features = wasmFeatures(options.strict)
   if (!features.simd || memory.memory === undefined) return undefined
   const reference = createReferenceBackend(memory)
-  const { relaxed } = features
   const once = kept()
   const onceAdjacent = kept()
   const isFloat = (dtype: DType): dtype is 'float32' | 'float64' => dtype === 'float32' || dtype === 'float64'
   return {
     name: options.strict ? 'wasm-strict' : 'wasm',
-    flat: (program, fixed) => compileFlat(memory, program, fixed, relaxed),
-    strided: (program, inner) => compileStrided(memory, program, inner, relaxed),
+    flat: (program, fixed) => compileFlat(memory, program, fixed, features),
+    strided: (program, inner) => compileStrided(memory, program, inner, features),
     reduce: (op, dtype, adjacent) => (adjacent ? onceAdjacent : once)(op, dtype, () => compileReduce(memory, op, dtype, adjacent)),
     scan: (op, dtype) => once(op === 'sum' ? 'cumsum' : 'cumprod', dtype, () => compileScan(memory, op, dtype)),
-    matmul: (dtype) => once('matmul', dtype, () => (isFloat(dtype) ? compileMatmul(memory, dtype, relaxed) : reference.matmul(dtype))),
+    matmul: (dtype) => once('matmul', dtype, () => (isFloat(dtype) ? compileMatmul(memory, dtype, features.relaxed) : reference.matmul(dtype))),
     matmulWork: (dtype, m, n, k) => (isFloat(dtype) ? matmulWork(dtype, m, n, k) : reference.matmulWork(dtype, m, n, k)),
     index: (op, dtype) => once(op, dtype, () => compileIndex(memory, op, dtype)),
     draw: (kind, dtype) => once(kind, dtype, () => compileDraw(memory, kind, dtype)),
-    job: <K, D extends DType>(job: Job<K, D>, dtype: D) => once(job, dtype, () => (job.wasm ?? job.reference)(memory, dtype, relaxed)),
+    job: <K, D extends DType>(job: Job<K, D>, dtype: D) => once(job, dtype, () => (job.wasm ?? job.reference)(memory, dtype, features.relaxed)),
   }
 }
