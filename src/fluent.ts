@@ -80,25 +80,31 @@ function method(fn: Callable, arity: number): Callable {
   }
 }
 
-function define(prototype: object, name: string, value: Callable): void {
-  Object.defineProperty(prototype, name, { value, writable: true, configurable: true, enumerable: false })
+/**
+ * What tensors inherit. An object of its own, made without a prototype, because V8 keeps such objects as hash tables: adding
+ * these hundreds of methods one by one to the prototype of a class, whose layout it copies each time, takes ten times as long.
+ */
+const inherited = Object.create(null) as object
+
+function define(name: string, value: Callable): void {
+  Object.defineProperty(inherited, name, { value, writable: true, configurable: true, enumerable: false })
 }
 
-/** Puts `operations` (functions of a tensor) on the tensors of this package, with their in-place forms. */
+/** Makes `operations` (functions of a tensor) methods of the tensors of this package, with their in-place forms. */
 function extend(operations: object): void {
   for (const [name, fn] of Object.entries(operations) as [string, Callable & { op?: unknown; inPlace?: Callable }][]) {
     if (typeof fn !== 'function') continue
     const op = fn.op instanceof ElementwiseOp ? fn.op : null
     const variadic = fn.inPlace !== undefined || op === null
-    define(TensorCore.prototype, name, method(fn, variadic ? 5 : op.arity))
+    define(name, method(fn, variadic ? 5 : op.arity))
     if (op === null) continue
     const inPlace = (fn.inPlace ?? ((x: TensorCore, ...rest: TensorCore[]) => op.inPlace(x, rest.slice(0, op.arity - 1), null))) as Callable
-    define(TensorCore.prototype, `${name}_`, method(inPlace, variadic ? 5 : op.arity))
+    define(`${name}_`, method(inPlace, variadic ? 5 : op.arity))
   }
 }
 
 function property(name: string, get: (x: never) => unknown, set?: (x: TensorCore, value: unknown) => void): void {
-  Object.defineProperty(TensorCore.prototype, name, {
+  Object.defineProperty(inherited, name, {
     configurable: true,
     get(this: never) {
       return get(this)
@@ -123,11 +129,13 @@ function install(make: () => Backend): typeof TensorCore {
   extend(conversions)
   for (const [name, { get, set }] of Object.entries(accessors)) property(name, get, set)
   for (const [name, get] of Object.entries(transposes)) property(name, get)
-  Object.defineProperties(TensorCore.prototype, {
+  Object.defineProperties(inherited, {
     [Symbol.toPrimitive]: { value: primitive, configurable: true },
     [Symbol.iterator]: { value: rows, configurable: true },
     [Symbol.for('nodejs.util.inspect.custom')]: { value: inspect, configurable: true },
   })
+  Object.setPrototypeOf(inherited, Object.prototype)
+  Object.setPrototypeOf(TensorCore.prototype, inherited)
   return TensorCore
 }
 

@@ -55,8 +55,8 @@ export function methodOf(t: object, name: string): Callable | undefined {
 /** In-place forms of views give the tensor another shape and write no elements. */
 const RESHAPING: ReadonlySet<string> = new Set(['asStrided_', 'squeeze_', 't_', 'transpose_', 'unsqueeze_'])
 
-/** In-place methods by name. */
-export const inPlaceNames: readonly string[] = Object.getOwnPropertyNames(torch.Tensor.prototype).filter(
+/** In-place methods by name: tensors inherit the methods that are operations from one object. */
+export const inPlaceNames: readonly string[] = Object.getOwnPropertyNames(Object.getPrototypeOf(torch.Tensor.prototype)).filter(
   (n) => n.endsWith('_') && !n.startsWith('_') && n !== 'detach_' && n !== 'requiresGrad_' && !RESHAPING.has(n),
 )
 
