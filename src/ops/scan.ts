@@ -4,7 +4,7 @@ import { backend, contiguous } from '../execute.ts'
 import type { Tensor } from '../fluent.ts'
 import { Layout } from '../layout.ts'
 import type { Owner } from '../memory/storage.ts'
-import { type GeneralOp, general, OUT, vjp } from '../op/general.ts'
+import { type Batched, type GeneralOp, general, OUT, vjp } from '../op/general.ts'
 import { numel, wrapDim } from '../shape.ts'
 import { address, empty, expectTensor, type TensorCore } from '../tensor.ts'
 
@@ -22,7 +22,11 @@ function scan(op: 'sum' | 'prod', x: TensorCore, dim: number, owner: Owner | nul
   return out
 }
 
-const front = (b: { x: readonly Tensor[]; dims: readonly number[] }): Tensor => (b.dims[0] === 0 ? b.x[0]! : b.x[0]!.movedim(b.dims[0]!, 0))
+/** `run` along a dim of every example of a batch, which is moved to dim 0. Examples without dims are vectors of one element. */
+function eachExample(b: Batched<Along>, run: (x: Tensor, dim: number) => Tensor): Tensor {
+  const x = b.dims[0] === 0 ? b.x[0]! : b.x[0]!.movedim(b.dims[0]!, 0)
+  return x.layout.rank === 1 ? run(x.unsqueeze(1), 1).squeeze(1) : run(x, b.p.dim + 1)
+}
 
 const cumsumOp: GeneralOp<Along> = /* @__PURE__ */ general('cumsum', {
   node: 'CumsumBackward0',
@@ -30,7 +34,7 @@ const cumsumOp: GeneralOp<Along> = /* @__PURE__ */ general('cumsum', {
   // Element i counts in every later sum: the running sum from the back.
   vjp: [vjp([], (g, { p }) => (g.layout.rank === 0 ? g : g.flip([p.dim]).cumsum(p.dim).flip([p.dim])))],
   jvp: 'linear',
-  batch: (b) => front(b).cumsum(b.p.dim + 1),
+  batch: (b) => eachExample(b, cumsum),
 })
 
 /**
@@ -48,7 +52,7 @@ const cumprodOp: GeneralOp<Along> = /* @__PURE__ */ general('cumprod', {
   node: 'CumprodBackward0',
   forward: (x, { dim }, owner) => scan('prod', x[0]!, dim, owner),
   vjp: [vjp([0, OUT], (g, c) => cumprodVjp(g, c.in(0), c.out(), c.p.dim))],
-  batch: (b) => front(b).cumprod(b.p.dim + 1),
+  batch: (b) => eachExample(b, cumprod),
 })
 
 /**
