@@ -326,7 +326,8 @@ export function copyInto(dst: ArrayLike, src: ArrayLike): void {
       return
     }
     const { u32 } = linearMemory()
-    const [to, from] = [address(dst) >>> 2, address(src) >>> 2]
+    const to = address(dst) >>> 2
+    const from = address(src) >>> 2
     for (let i = (n * dst.dt.bytes) >>> 2; i-- > 0; ) u32[to + i] = u32[from + i]!
     return
   }

@@ -84,7 +84,7 @@ function method(fn: Callable, arity: number): Callable {
  * What tensors inherit. An object of its own, made without a prototype, because V8 keeps such objects as hash tables: adding
  * these hundreds of methods one by one to the prototype of a class, whose layout it copies each time, takes ten times as long.
  */
-const inherited = Object.create(null) as object
+const inherited: object = /* @__PURE__ */ Object.create(null)
 
 function define(name: string, value: Callable): void {
   Object.defineProperty(inherited, name, { value, writable: true, configurable: true, enumerable: false })

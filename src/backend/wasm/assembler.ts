@@ -133,17 +133,7 @@ export function order(bytes: number, ...units: number[]): number[] {
 
 /** A function being written. Its groups of instructions are made when the first one is emitted: most kernels need few. */
 export class Body {
-  #i32: Ops<typeof OPS_I32> | undefined
-  #i64: Ops<typeof OPS_I64> | undefined
-  #f32: Ops<typeof OPS_F32> | undefined
-  #f64: Ops<typeof OPS_F64> | undefined
-  #v128: Ops<typeof OPS_V128> | undefined
-  #i8x16: Ops<typeof OPS_I8X16> | undefined
-  #i16x8: Ops<typeof OPS_I16X8> | undefined
-  #i32x4: Ops<typeof OPS_I32X4> | undefined
-  #i64x2: Ops<typeof OPS_I64X2> | undefined
-  #f32x4: Ops<typeof OPS_F32X4> | undefined
-  #f64x2: Ops<typeof OPS_F64X2> | undefined
+  readonly #groups: Record<string, object> = {}
   readonly #bytes: number[] = []
   readonly #locals: ValType[] = []
   readonly #params: number
@@ -154,37 +144,41 @@ export class Body {
   }
 
   get i32(): Ops<typeof OPS_I32> {
-    return (this.#i32 ??= group(this, 'i32', OPS_I32))
+    return this.#group('i32', OPS_I32)
   }
   get i64(): Ops<typeof OPS_I64> {
-    return (this.#i64 ??= group(this, 'i64', OPS_I64))
+    return this.#group('i64', OPS_I64)
   }
   get f32(): Ops<typeof OPS_F32> {
-    return (this.#f32 ??= group(this, 'f32', OPS_F32))
+    return this.#group('f32', OPS_F32)
   }
   get f64(): Ops<typeof OPS_F64> {
-    return (this.#f64 ??= group(this, 'f64', OPS_F64))
+    return this.#group('f64', OPS_F64)
   }
   get v128(): Ops<typeof OPS_V128> {
-    return (this.#v128 ??= group(this, 'v128', OPS_V128))
+    return this.#group('v128', OPS_V128)
   }
   get i8x16(): Ops<typeof OPS_I8X16> {
-    return (this.#i8x16 ??= group(this, 'i8x16', OPS_I8X16))
+    return this.#group('i8x16', OPS_I8X16)
   }
   get i16x8(): Ops<typeof OPS_I16X8> {
-    return (this.#i16x8 ??= group(this, 'i16x8', OPS_I16X8))
+    return this.#group('i16x8', OPS_I16X8)
   }
   get i32x4(): Ops<typeof OPS_I32X4> {
-    return (this.#i32x4 ??= group(this, 'i32x4', OPS_I32X4))
+    return this.#group('i32x4', OPS_I32X4)
   }
   get i64x2(): Ops<typeof OPS_I64X2> {
-    return (this.#i64x2 ??= group(this, 'i64x2', OPS_I64X2))
+    return this.#group('i64x2', OPS_I64X2)
   }
   get f32x4(): Ops<typeof OPS_F32X4> {
-    return (this.#f32x4 ??= group(this, 'f32x4', OPS_F32X4))
+    return this.#group('f32x4', OPS_F32X4)
   }
   get f64x2(): Ops<typeof OPS_F64X2> {
-    return (this.#f64x2 ??= group(this, 'f64x2', OPS_F64X2))
+    return this.#group('f64x2', OPS_F64X2)
+  }
+
+  #group<T extends string>(type: string, table: T): Ops<T> {
+    return (this.#groups[type] ??= group(this, type, table) as object) as Ops<T>
   }
 
   /** A new local of this type, zero at first. */

@@ -63,7 +63,6 @@ export class VectorGraph {
   #epoch = 0
   #copy = 0
   #reached: Vec[] = []
-
   readonly #features: Relaxed
 
   constructor(features: Relaxed) {
